@@ -1,0 +1,49 @@
+// A place where tensors live and operations run: a CPU, a GPU, or nowhere (the memory planner's dry run).
+#pragma once
+#include <memory>
+#include <string>
+
+#include "core/tensor.h"
+
+namespace whisper {
+
+// Operations are queued in order; their results may be read after synchronize(). One thread uses a back end at a time.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual std::string name() const = 0;
+  virtual std::shared_ptr<void> allocate(size_t bytes) = 0;  // uninitialised; returns to a pool when released
+  virtual void upload(void* device, const void* host, size_t bytes) = 0;
+  virtual void download(void* host, const void* device, size_t bytes) = 0;
+  virtual void zero(void* device, size_t bytes) = 0;
+  virtual void copy(void* to, const void* from, size_t bytes) = 0;  // both on the device
+  virtual void synchronize() = 0;
+  virtual size_t live_bytes() const = 0;  // held by tensors now
+  virtual size_t peak_bytes() const = 0;  // the most ever held at once since the last reset_peak()
+  virtual void reset_peak() = 0;
+
+#define OP(name, ...) virtual void name(__VA_ARGS__) = 0;
+#include "ops.def"
+#undef OP
+
+  Tensor empty(Shape shape, DType dtype = DType::F32) {
+    return {allocate(static_cast<size_t>(shape.size()) * size_of(dtype)), shape, dtype};
+  }
+  Tensor zeros(Shape shape, DType dtype = DType::F32) {
+    Tensor t = empty(shape, dtype);
+    zero(t.address, static_cast<size_t>(shape.size()) * size_of(dtype));
+    return t;
+  }
+  Tensor from_host(const void* data, Shape shape, DType dtype = DType::F32) {
+    Tensor t = empty(shape, dtype);
+    upload(t.address, data, static_cast<size_t>(shape.size()) * size_of(dtype));
+    return t;
+  }
+};
+
+// "cpu", "cuda" or "cuda:1"; "auto" is the first GPU if there is one, and the CPU otherwise.
+// Throws DeviceUnavailable for a device that is not here, InvalidArgument for a name that is none.
+std::shared_ptr<Backend> open_backend(const std::string& device);
+
+}  // namespace whisper

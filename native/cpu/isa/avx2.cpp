@@ -1,0 +1,64 @@
+// The kernels for AVX2 with FMA: vectors of eight floats.
+#include "cpu/isa/headers.h"
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+
+#include "cpu/isa/target.h"
+TARGET_BEGIN("avx2,fma")
+
+namespace {
+
+struct F {
+  static constexpr int width = 8;
+  __m256 v;
+  static F zero() { return {_mm256_setzero_ps()}; }
+  static F all(float x) { return {_mm256_set1_ps(x)}; }
+  static F load(const float* p) { return {_mm256_loadu_ps(p)}; }
+  static __m256i first(int n) {  // a mask of n lanes
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  }
+  static F load(const float* p, int n) { return {_mm256_maskload_ps(p, first(n))}; }
+};
+struct M {
+  __m256 v;
+};
+
+inline void store(float* p, F a) { _mm256_storeu_ps(p, a.v); }
+inline void store(float* p, F a, int n) { _mm256_maskstore_ps(p, F::first(n), a.v); }
+inline F operator+(F a, F b) { return {_mm256_add_ps(a.v, b.v)}; }
+inline F operator-(F a, F b) { return {_mm256_sub_ps(a.v, b.v)}; }
+inline F operator*(F a, F b) { return {_mm256_mul_ps(a.v, b.v)}; }
+inline F operator/(F a, F b) { return {_mm256_div_ps(a.v, b.v)}; }
+inline F fma(F a, F b, F c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+inline F fnma(F a, F b, F c) { return {_mm256_fnmadd_ps(a.v, b.v, c.v)}; }
+inline F max(F a, F b) { return {_mm256_max_ps(a.v, b.v)}; }
+inline F min(F a, F b) { return {_mm256_min_ps(a.v, b.v)}; }
+inline F sqrt(F a) { return {_mm256_sqrt_ps(a.v)}; }
+inline F abs(F a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v)}; }
+inline M operator<(F a, F b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ)}; }
+inline F select(M m, F yes, F no) { return {_mm256_blendv_ps(no.v, yes.v, m.v)}; }
+inline F round(F a) { return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+inline F scale_by_power(F a, F n) {
+  const __m256i bits = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127)), 23);
+  return {_mm256_mul_ps(a.v, _mm256_castsi256_ps(bits))};
+}
+inline float reduce_add(F a) {
+  __m128 s = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
+  s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+  return _mm_cvtss_f32(_mm_add_ss(s, _mm_shuffle_ps(s, s, 1)));
+}
+inline float reduce_max(F a) {
+  __m128 s = _mm_max_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
+  s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+  return _mm_cvtss_f32(_mm_max_ss(s, _mm_shuffle_ps(s, s, 1)));
+}
+
+}  // namespace
+
+#include "cpu/kernels/all.inc"
+
+TARGET_END
+
+constinit const whisper::cpu::Kernels whisper::cpu::avx2{"avx2", TABLES};
+#endif

@@ -1,0 +1,51 @@
+// The kernels for AVX-512 (F, BW, DQ, VL): vectors of sixteen floats.
+#include "cpu/isa/headers.h"
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+
+#include "cpu/isa/target.h"
+TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+
+namespace {
+
+struct F {
+  static constexpr int width = 16;
+  __m512 v;
+  static F zero() { return {_mm512_setzero_ps()}; }
+  static F all(float x) { return {_mm512_set1_ps(x)}; }
+  static F load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  static __mmask16 first(int n) { return static_cast<__mmask16>((1u << n) - 1); }
+  static F load(const float* p, int n) { return {_mm512_maskz_loadu_ps(first(n), p)}; }
+};
+struct M {
+  __mmask16 v;
+};
+
+inline void store(float* p, F a) { _mm512_storeu_ps(p, a.v); }
+inline void store(float* p, F a, int n) { _mm512_mask_storeu_ps(p, F::first(n), a.v); }
+inline F operator+(F a, F b) { return {_mm512_add_ps(a.v, b.v)}; }
+inline F operator-(F a, F b) { return {_mm512_sub_ps(a.v, b.v)}; }
+inline F operator*(F a, F b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline F operator/(F a, F b) { return {_mm512_div_ps(a.v, b.v)}; }
+inline F fma(F a, F b, F c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+inline F fnma(F a, F b, F c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }
+inline F max(F a, F b) { return {_mm512_max_ps(a.v, b.v)}; }
+inline F min(F a, F b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline F sqrt(F a) { return {_mm512_sqrt_ps(a.v)}; }
+inline F abs(F a) { return {_mm512_abs_ps(a.v)}; }
+inline M operator<(F a, F b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)}; }
+inline F select(M m, F yes, F no) { return {_mm512_mask_blend_ps(m.v, no.v, yes.v)}; }
+inline F round(F a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+inline F scale_by_power(F a, F n) { return {_mm512_scalef_ps(a.v, n.v)}; }
+inline float reduce_add(F a) { return _mm512_reduce_add_ps(a.v); }
+inline float reduce_max(F a) { return _mm512_reduce_max_ps(a.v); }
+
+}  // namespace
+
+#include "cpu/kernels/all.inc"
+
+TARGET_END
+
+constinit const whisper::cpu::Kernels whisper::cpu::avx512{"avx512", TABLES};
+#endif

@@ -1,0 +1,63 @@
+// The kernels for any machine: vectors of four floats by the compiler's vector extension (SSE2, NEON, or scalars).
+#include "cpu/isa/headers.h"
+
+namespace {
+
+struct F {
+  static constexpr int width = 4;
+  typedef float V __attribute__((vector_size(16)));
+  typedef int32_t I __attribute__((vector_size(16)));
+  V v;
+  static F zero() { return {V{0, 0, 0, 0}}; }
+  static F all(float x) { return {V{x, x, x, x}}; }
+  static F load(const float* p) {
+    V v;
+    __builtin_memcpy(&v, p, sizeof v);
+    return {v};
+  }
+  static F load(const float* p, int n) {  // the first n lanes, the rest zero
+    V v{0, 0, 0, 0};
+    for (int i = 0; i < n; ++i) v[i] = p[i];
+    return {v};
+  }
+};
+struct M {  // a lane is all ones or all zeros
+  F::I v;
+};
+
+inline void store(float* p, F a) { __builtin_memcpy(p, &a.v, sizeof a.v); }
+inline void store(float* p, F a, int n) {
+  for (int i = 0; i < n; ++i) p[i] = a.v[i];
+}
+inline F operator+(F a, F b) { return {a.v + b.v}; }
+inline F operator-(F a, F b) { return {a.v - b.v}; }
+inline F operator*(F a, F b) { return {a.v * b.v}; }
+inline F operator/(F a, F b) { return {a.v / b.v}; }
+inline F fma(F a, F b, F c) { return {a.v * b.v + c.v}; }    // a·b + c
+inline F fnma(F a, F b, F c) { return {c.v - a.v * b.v}; }   // c - a·b
+inline F max(F a, F b) { return {a.v > b.v ? a.v : b.v}; }
+inline F min(F a, F b) { return {a.v < b.v ? a.v : b.v}; }
+inline F sqrt(F a) { return {F::V{__builtin_sqrtf(a.v[0]), __builtin_sqrtf(a.v[1]), __builtin_sqrtf(a.v[2]), __builtin_sqrtf(a.v[3])}}; }
+inline F abs(F a) { return {(F::V)((F::I)a.v & 0x7fffffff)}; }
+inline M operator<(F a, F b) { return {a.v < b.v}; }
+inline F select(M m, F yes, F no) { return {(F::V)((m.v & (F::I)yes.v) | (~m.v & (F::I)no.v))}; }
+// Adding and taking away 1.5·2²³ leaves the nearest integer of |a| < 2²².
+inline F round(F a) {
+  const F magic = F::all(12582912.0f);
+  return (a + magic) - magic;
+}
+// a·2ⁿ for an integral n in [-126, 127]
+inline F scale_by_power(F a, F n) {
+  return {a.v * (F::V)((__builtin_convertvector(n.v, F::I) + 127) << 23)};
+}
+inline float reduce_add(F a) { return (a.v[0] + a.v[1]) + (a.v[2] + a.v[3]); }
+inline float reduce_max(F a) {
+  const float x = a.v[0] > a.v[1] ? a.v[0] : a.v[1], y = a.v[2] > a.v[3] ? a.v[2] : a.v[3];
+  return x > y ? x : y;
+}
+
+}  // namespace
+
+#include "cpu/kernels/all.inc"
+
+constinit const whisper::cpu::Kernels whisper::cpu::generic{"generic", TABLES};

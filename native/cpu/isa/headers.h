@@ -1,0 +1,8 @@
+// Everything a kernel may include, so that it is all compiled for the baseline before an instruction set is raised.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "cpu/kernels.h"
