@@ -1,0 +1,76 @@
+// A Whisper model: parameters, encoder, decoder, and the loss of a batch with its gradients.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend.h"
+#include "core/cancel.h"
+#include "core/safetensors.h"
+#include "model/decoder.h"
+#include "model/dims.h"
+#include "model/encoder.h"
+#include "model/params.h"
+
+namespace whisper {
+
+// A micro-batch as the caller has it, in host memory.
+struct Batch {
+  std::vector<std::vector<float>> samples;  // mono 16 kHz, each of its real length; cut or zero-padded to the window
+  std::vector<int32_t> labels;              // [rows, time], negative = ignored
+  int time = 0;
+  std::vector<int32_t> mask_spans;          // [n, 5]: {row, first frame, end frame, first mel, end mel} set to zero
+
+  int rows() const { return static_cast<int>(samples.size()); }
+};
+
+// Per row: the sum of the losses of its labels that count, and how many those are.
+struct Losses {
+  std::vector<float> sums;
+  std::vector<int32_t> tokens;
+};
+
+class Whisper {
+ public:
+  Whisper(std::shared_ptr<Backend> backend, const Dims& dims, Precision precision = Precision::f32);
+
+  const Dims dims;
+  Backend& backend() { return *backend_; }
+  Params& params() { return params_; }
+
+  // Reads every parameter from the files of a checkpoint (one, or shards). Every name and shape is checked before anything is copied;
+  // `proj_out.weight` must equal the embedding or be absent, and names may lack the `model.` prefix.
+  void load(const std::vector<std::string>& files);
+  void save(const std::string& path, const std::map<std::string, std::string>& metadata);
+
+  // From scratch: `hf` is transformers' initialisation (normal, std 0.02), `fan_in` scales by the width of the input and
+  // starts the decoder's positions as sinusoids, which small models need to learn at all.
+  enum class Initialisation { hf, fan_in };
+  void initialise(Initialisation scheme, uint64_t seed);
+
+  // Log-mel features of the rows, with the spans masked: [B, frames + 2, mels], the first and last row zero.
+  Tensor features(const std::vector<std::vector<float>>& samples, const std::vector<int32_t>& mask_spans = {});
+  // The same buffer from features that the caller computed: [B, frames, mels] in host memory.
+  Tensor features_from_host(const float* features, int rows);
+
+  // features -> audio [B, source, width]
+  Tensor encode(Context& c, const Tensor& features) { return encoder_.forward(c, features); }
+  Decoder& decoder() { return decoder_; }
+
+  // The loss only (evaluation).
+  Losses loss(const Batch& batch);
+  // Forward and backward: gradients of scale · Σ losses are added to the parameters' gradients.
+  Losses accumulate(Context& c, const Batch& batch, float scale, float smoothing = 0);
+  Losses accumulate(Context& c, const Tensor& features, const Batch& batch, float scale, float smoothing = 0);
+
+ private:
+  std::shared_ptr<Backend> backend_;
+  Params params_;
+  Encoder encoder_;
+  Decoder decoder_;
+};
+
+}  // namespace whisper
