@@ -2,12 +2,14 @@
 // Flags: --native or --ts build only that part; --force rebuilds the addon from nothing.
 // The addon is CPU-only today; WHISPER_TUNE_JOBS sets the number of parallel compilers (default: all cores).
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+const prefix = join(dirname(process.execPath), '..'); // where this Node is installed
 const flags = new Set(process.argv.slice(2));
 const all = !flags.has('--native') && !flags.has('--ts');
 const started = performance.now();
@@ -15,38 +17,87 @@ const built = [];
 
 // npm puts its own node-gyp on the path of scripts; outside npm it lies beside npm itself.
 function nodeGyp() {
-  const beside = join(dirname(process.execPath), '..', 'lib', 'node_modules', 'npm', 'node_modules', 'node-gyp', 'bin', 'node-gyp.js');
   const given = process.env.npm_config_node_gyp;
   if (given && existsSync(given)) return given;
+  const inside = join('npm', 'node_modules', 'node-gyp', 'bin', 'node-gyp.js');
+  const beside = join(prefix, 'lib', 'node_modules', inside);
   if (existsSync(beside)) return beside;
-  const npm = execFileSync('npm', ['root', '-g'], { encoding: 'utf8' }).trim();
-  return join(npm, 'npm', 'node_modules', 'node-gyp', 'bin', 'node-gyp.js');
+  return join(execFileSync('npm', ['root', '-g'], { encoding: 'utf8' }).trim(), inside);
+}
+
+// Node's headers, where they came with it (as in its own archives and in Debian): then nothing needs to be downloaded.
+function nodeDir() {
+  if (process.env.npm_config_nodedir) return [];
+  return existsSync(join(prefix, 'include', 'node', 'common.gypi')) ? [`--nodedir=${prefix}`] : [];
 }
 
 function run(name, command, args, env = {}) {
-  const result = spawnSync(command, args, { cwd: root, env: { ...process.env, ...env }, encoding: 'utf8', maxBuffer: 1 << 28 });
+  const result = spawnSync(command, args, {
+    cwd: root,
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  });
   if (result.status === 0) return;
   process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}\n`);
   process.stderr.write(`whisper-tune: ${name} failed${result.error ? `: ${result.error.message}` : ''}\n`);
   process.exit(1);
 }
 
-if (all || flags.has('--native')) {
-  // In the tarball there is nothing to compile: the addon comes in a platform package.
-  if (existsSync(join(root, 'binding.gyp'))) {
-    const jobs = process.env.WHISPER_TUNE_JOBS ?? String(availableParallelism());
-    // node-gyp's default is one compiler at a time.
-    run('building the addon (node-gyp; it needs python3, make and a C++20 compiler)', process.execPath,
-      [nodeGyp(), flags.has('--force') ? 'rebuild' : 'configure', ...(flags.has('--force') ? [] : ['build']), '--loglevel=error'],
-      { JOBS: jobs, npm_config_jobs: jobs });
-    built.push('native addon (CPU)');
+// One build of the addon at a time in this folder: two at once would write the same object files.
+async function lock() {
+  const file = join(root, 'node_modules', '.whisper-tune-build.lock');
+  for (;;) {
+    try {
+      writeFileSync(file, String(process.pid), { flag: 'wx' });
+      process.on('exit', () => rmSync(file, { force: true }));
+      return;
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+      if (!running(file)) rmSync(file, { force: true });
+      else await setTimeout(200);
+    }
   }
 }
-if (all || flags.has('--ts')) {
-  if (existsSync(join(root, 'src'))) {
-    run('compiling the TypeScript', process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.json']);
-    built.push('TypeScript');
+
+// Whether the process that made the lock still lives: a killed build must not stop the next one.
+function running(file) {
+  try {
+    const pid = Number(readFileSync(file, 'utf8'));
+    if (pid) process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
   }
 }
+
+function buildNative() {
+  const jobs = process.env.WHISPER_TUNE_JOBS ?? String(availableParallelism());
+  const commands = flags.has('--force') ? ['rebuild'] : ['configure', 'build'];
+  run(
+    'building the addon (node-gyp; it needs python3, make and a C++20 compiler)',
+    process.execPath,
+    [nodeGyp(), ...commands, '--loglevel=error', ...nodeDir()],
+    { JOBS: jobs, npm_config_jobs: jobs }, // node-gyp's default is one compiler at a time
+  );
+  built.push('native addon (CPU)');
+}
+
+function buildTypeScript() {
+  run('compiling the TypeScript', process.execPath, [
+    join(root, 'node_modules', 'typescript', 'bin', 'tsc'),
+    '-p',
+    'tsconfig.json',
+  ]);
+  built.push('TypeScript');
+}
+
+// In the tarball there is nothing to compile: the addon comes in a platform package.
+if ((all || flags.has('--native')) && existsSync(join(root, 'binding.gyp'))) {
+  await lock();
+  buildNative();
+}
+if ((all || flags.has('--ts')) && existsSync(join(root, 'src'))) buildTypeScript();
 const seconds = ((performance.now() - started) / 1000).toFixed(1);
-if (all || flags.has('--native')) console.log(`whisper-tune: built ${built.join(' and ')} in ${seconds} s`);
+if (all || flags.has('--native'))
+  console.log(`whisper-tune: built ${built.join(' and ') || 'nothing'} in ${seconds} s`);

@@ -1,0 +1,34 @@
+# The addon as `npm install` in a clone builds it. Sources: native/sources.gypi. CMakeLists.txt is the developers' build.
+{
+  "includes": ["native/sources.gypi"],
+  "targets": [{
+    "target_name": "whisper_tune",
+    "sources": ["<@(native_sources)", "<@(binding_sources)"],
+    "dependencies": ["<!(node -p \"require('node-addon-api').targets\"):node_addon_api_except_all"],
+    "include_dirs": ["native", "bindings"],
+    "defines": [
+      "NAPI_VERSION=9",
+      "NODE_ADDON_API_DISABLE_DEPRECATED",
+      "WHISPER_TUNE_VERSION=<!(node -p \"require('./package.json').version\")",
+    ],
+    # No -march=native and no per-file -m flags: native/cpu/isa/target.h says how wide instructions get in.
+    "cflags": ["-O3", "-fvisibility=hidden"],
+    "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fno-rtti"],
+    "cflags_cc": ["-std=c++20", "-Wall", "-Wextra", "-Wno-unused-parameter"],
+    "conditions": [
+      ["OS=='linux'", {
+        # The C++ library goes inside, hidden, so that the binary asks the machine for glibc only. "nodelete": a worker
+        # thread that ends unloads its addons, and the threads of the CPU back end must not lose their code.
+        "ldflags": ["-static-libstdc++", "-static-libgcc", "-Wl,--exclude-libs,ALL", "-Wl,-z,nodelete"],
+      }],
+      ["OS=='mac'", {
+        "xcode_settings": {
+          "CLANG_CXX_LANGUAGE_STANDARD": "c++20",
+          "GCC_OPTIMIZATION_LEVEL": "3",
+          "GCC_SYMBOLS_PRIVATE_EXTERN": "YES",
+          "MACOSX_DEPLOYMENT_TARGET": "12.0",
+        },
+      }],
+    ],
+  }],
+}
