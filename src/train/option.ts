@@ -1,0 +1,141 @@
+// What an option is: its name, type, default and help in one place; types, checks, parsing and help follow from it.
+import { z } from 'zod';
+import { WhisperError } from '../errors.js';
+
+/** One option. `value` exists for the type system only. */
+export interface Option<T = unknown> {
+  readonly kind: 'string' | 'integer' | 'number' | 'boolean';
+  readonly help: string;
+  readonly default: T;
+  readonly required?: boolean;
+  readonly choices?: readonly string[];
+  /** The smallest value allowed. */
+  readonly least?: number;
+  /** Values must be above this one. */
+  readonly above?: number;
+  readonly most?: number;
+  /** Other spellings. */
+  readonly aliases?: readonly string[];
+  readonly value?: T;
+}
+
+/** Options by their snake_case name. */
+export type Options = Readonly<Record<string, Option>>;
+
+type Limits = Pick<Option, 'least' | 'above' | 'most' | 'aliases'>;
+type Widen<T> = T extends number
+  ? number
+  : T extends boolean
+    ? boolean
+    : T extends string
+      ? string
+      : undefined;
+
+export function string<const D extends string | undefined>(
+  help: string,
+  value: D,
+  more: Pick<Option, 'aliases'> = {},
+): Option<D extends undefined ? string | undefined : string> {
+  return { kind: 'string', help, default: value as never, ...more };
+}
+
+export function required(help: string, more: Pick<Option, 'aliases'> = {}): Option<string> {
+  return { kind: 'string', help, default: '', required: true, ...more };
+}
+
+export function choice<const C extends string, const D extends C | undefined>(
+  help: string,
+  choices: readonly C[],
+  value: D,
+  more: Pick<Option, 'aliases'> = {},
+): Option<D extends undefined ? C | undefined : C> {
+  return { kind: 'string', help, choices, default: value as never, ...more };
+}
+
+export function integer<D extends number | undefined>(
+  help: string,
+  value: D,
+  more: Limits = {},
+): Option<Widen<D> | number> {
+  return { kind: 'integer', help, default: value as never, ...more };
+}
+
+export function number<D extends number | undefined>(
+  help: string,
+  value: D,
+  more: Limits = {},
+): Option<Widen<D> | number> {
+  return { kind: 'number', help, default: value as never, ...more };
+}
+
+export function boolean<D extends boolean | undefined>(help: string, value: D): Option<Widen<D> | boolean> {
+  return { kind: 'boolean', help, default: value as never };
+}
+
+type Camel<S extends string> = S extends `${infer Head}_${infer Tail}`
+  ? `${Head}${Capitalize<Camel<Tail>>}`
+  : S;
+
+/** The values of options, under camelCase names, with their defaults. */
+export type Values<O extends Options> = {
+  -readonly [K in keyof O & string as Camel<K>]: O[K] extends Option<infer T> ? T : never;
+};
+
+/** `eval_steps` to `evalSteps`. */
+export function camelCase(name: string): string {
+  return name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** What a value must be, in words: "a whole number of at least 1". */
+export function expectation(option: Option): string {
+  if (option.choices) return `one of ${option.choices.join(', ')}`;
+  const limit = [
+    ...(option.least === undefined ? [] : [`of at least ${option.least}`]),
+    ...(option.above === undefined ? [] : [`above ${option.above}`]),
+    ...(option.most === undefined ? [] : [`of at most ${option.most}`]),
+  ].join(' and ');
+  const noun = { string: 'a text', integer: 'a whole number', number: 'a number', boolean: 'true or false' };
+  return limit ? `${noun[option.kind]} ${limit}` : noun[option.kind];
+}
+
+/** The check of one value. */
+export function schemaOf(option: Option): z.ZodType {
+  if (option.choices) return z.enum(option.choices as [string, ...string[]]);
+  if (option.kind === 'string') return z.string();
+  if (option.kind === 'boolean') return z.boolean();
+  let schema = option.kind === 'integer' ? z.int() : z.number();
+  if (option.least !== undefined) schema = schema.min(option.least);
+  if (option.above !== undefined) schema = schema.gt(option.above);
+  if (option.most !== undefined) schema = schema.max(option.most);
+  return schema;
+}
+
+/**
+ * Checks values given by snake_case or camelCase names and fills in the defaults.
+ *
+ * @param spell how messages write a name: `--eval_steps` on the command line, `evalSteps` in code
+ * @throws WhisperError `ERR_INVALID_ARGUMENT` naming the option, what was expected and what came
+ */
+export function resolveOptions<O extends Options>(
+  options: O,
+  given: Readonly<Record<string, unknown>>,
+  spell: (name: string) => string = camelCase,
+): Values<O> {
+  const values: Record<string, unknown> = {};
+  for (const [name, option] of Object.entries(options)) {
+    const came = given[name] ?? given[camelCase(name)];
+    if (came === undefined || came === null) {
+      if (option.required) throw new WhisperError('ERR_INVALID_ARGUMENT', `${spell(name)} is required`);
+      values[camelCase(name)] = option.default;
+      continue;
+    }
+    if (!schemaOf(option).safeParse(came).success || (option.required && came === '')) {
+      throw new WhisperError(
+        'ERR_INVALID_ARGUMENT',
+        `${spell(name)} must be ${expectation(option)}, got ${JSON.stringify(came) ?? String(came)}`,
+      );
+    }
+    values[camelCase(name)] = came;
+  }
+  return values as Values<O>;
+}
