@@ -1,7 +1,6 @@
 // A Whisper model: parameters, encoder, decoder, and the loss of a batch with its gradients.
 #pragma once
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -60,8 +59,9 @@ class Whisper {
   Tensor encode(Context& c, const Tensor& features) { return encoder_.forward(c, features); }
   Decoder& decoder() { return decoder_; }
 
-  // The loss only (evaluation).
+  // The loss only (evaluation), and the logits [B, time, vocab] behind it.
   Losses loss(const Batch& batch);
+  Tensor logits(Context& c, const Tensor& features, const Batch& batch);
   // Forward and backward: gradients of scale · Σ losses are added to the parameters' gradients.
   Losses accumulate(Context& c, const Batch& batch, float scale, float smoothing = 0);
   Losses accumulate(Context& c, const Tensor& features, const Batch& batch, float scale, float smoothing = 0);

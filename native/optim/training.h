@@ -1,6 +1,5 @@
 // A model being trained: which parameters move, their gradients and optimizer states, and one step.
 #pragma once
-#include <map>
 #include <string>
 #include <vector>
 
@@ -46,6 +45,8 @@ class Training {
   Context& context() { return context_; }
 
  private:
+  Tensor of(const Tensor& moments, const Param& p) const;
+
   Whisper& model_;
   Context context_;
   int steps_ = 0;

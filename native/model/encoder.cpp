@@ -1,0 +1,53 @@
+// Forward and backward of the encoder (transformers modeling_whisper.py: WhisperEncoder).
+#include "model/encoder.h"
+
+#include "model/checkpointing.h"
+
+namespace whisper {
+
+Encoder::Encoder(Params& p, const Dims& dims)
+    : conv1_(p, "model.encoder.conv1", Part::encoder, dims.mels, dims.width, /*stride=*/1),
+      conv2_(p, "model.encoder.conv2", Part::encoder, dims.width, dims.width, /*stride=*/2),
+      positions_(p.add("model.encoder.embed_positions.weight", {dims.source, dims.width}, Part::fixed, /*decay=*/false)),
+      ln_(p, "model.encoder.layer_norm", Part::encoder, dims.width),
+      frames_(dims.frames()),
+      width_(dims.width) {
+  for (int i = 0; i < dims.encoder_layers; ++i)
+    blocks_.emplace_back(p, "model.encoder.layers." + std::to_string(i), Part::encoder, dims.width, dims.encoder_heads,
+                         dims.encoder_ffn);
+}
+
+Tensor Encoder::forward(Context& c, const Tensor& features) const {
+  Tensor h1 = conv1_.forward(c, features);                                   // [B, frames, width]
+  Tensor a1 = c.backend.zeros({h1.shape[0], h1.shape[1] + 2, width_});       // zero rows at both ends for conv2
+  c.backend.gelu(interior(a1), h1);
+  c.tape.push(h1);
+  Tensor h2 = conv2_.forward(c, a1), x = c.backend.empty(h2.shape);          // [B, source, width]
+  c.backend.gelu(x, h2);
+  c.tape.push(h2);
+  c.backend.add_positions(x, x, positions_.value);
+  c.observe("encoder.embed", x);
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    x = checkpointed_forward(c, blocks_[i], x);
+    c.observe("encoder.layers." + std::to_string(i), x);
+  }
+  x = ln_.forward(c, x);
+  c.observe("encoder.layer_norm", x);
+  return x;
+}
+
+void Encoder::backward(Context& c, const Tensor& dy) const {
+  Tensor dx = c.zeros_like(dy);
+  ln_.backward(c, dy, dx);
+  for (size_t i = blocks_.size(); i-- > 0;) dx = checkpointed_backward(c, blocks_[i], dx);
+  auto [h2] = c.tape.pop<1>();
+  Tensor dh2 = c.like(h2);
+  c.backend.gelu_backward(dh2, dx, h2);
+  Tensor da1 = conv2_.backward(c, dh2, /*padded_time=*/frames_ + 2);
+  auto [h1] = c.tape.pop<1>();
+  Tensor dh1 = c.like(h1);
+  c.backend.gelu_backward(dh1, interior(da1), h1);
+  conv1_.backward_weights(c, dh1);
+}
+
+}  // namespace whisper

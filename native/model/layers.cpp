@@ -1,0 +1,100 @@
+// Forward and backward of the plain layers.
+#include "model/layers.h"
+
+namespace whisper {
+
+// --- Linear ---------------------------------------------------------------------------------------------------------
+
+Linear::Linear(Params& p, const std::string& name, Part part, int64_t in, int64_t out, bool bias)
+    : weight_(p.add(name + ".weight", {out, in}, part, /*decay=*/true)),
+      bias_(bias ? &p.add(name + ".bias", {out}, part, /*decay=*/false) : nullptr) {}
+
+Tensor Linear::forward(Context& c, const Tensor& x) const {
+  Tensor y = c.activation({x.shape[0], x.shape[1], weight_.shape[0]});
+  forward(c, x, y);
+  c.tape.push(x);
+  return y;
+}
+
+void Linear::forward(Context& c, const Tensor& x, const Tensor& y) const {
+  c.backend.linear(y, x, weight_.value, bias_ ? bias_->value : Tensor());
+}
+
+Tensor Linear::backward(Context& c, const Tensor& dy) const {
+  auto [x] = c.tape.pop<1>();
+  Tensor dx = c.like(x);
+  c.backend.linear_backward(dx, weight_.grad, bias_ ? bias_->grad : Tensor(), dy, x, weight_.value, /*add=*/false);
+  return dx;
+}
+
+void Linear::backward(Context& c, const Tensor& dy, const Tensor& dx) const {
+  auto [x] = c.tape.pop<1>();
+  c.backend.linear_backward(dx, weight_.grad, bias_ ? bias_->grad : Tensor(), dy, x, weight_.value, /*add=*/true);
+}
+
+// --- Convolution ----------------------------------------------------------------------------------------------------
+
+Convolution::Convolution(Params& p, const std::string& name, Part part, int64_t in, int64_t out, int stride)
+    : linear_(p.add(name + ".weight", {out, 3 * in}, part, /*decay=*/true, Layout::taps),
+              &p.add(name + ".bias", {out}, part, /*decay=*/false)),
+      stride_(stride) {}
+
+Tensor Convolution::windows(const Tensor& padded) const {
+  const int64_t batch = padded.shape[0], time = padded.shape[1] - 2, in = padded.shape[2];
+  return padded.strided(0, {batch, (time - 1) / stride_ + 1, 3 * in}, stride_ * in, (time + 2) * in);
+}
+
+Tensor Convolution::forward(Context& c, const Tensor& padded) const { return linear_.forward(c, windows(padded)); }
+
+Tensor Convolution::backward(Context& c, const Tensor& dy, int64_t padded_time) const {
+  Tensor dwindows = linear_.backward(c, dy);
+  Tensor dx = c.activation({dwindows.shape[0], padded_time, dwindows.shape[2] / 3});
+  c.backend.fold(dx, dwindows, stride_);
+  return dx;
+}
+
+void Convolution::backward_weights(Context& c, const Tensor& dy) const { linear_.backward(c, dy, {}); }
+
+Tensor interior(const Tensor& padded) {
+  const int64_t width = padded.shape[2];
+  return padded.strided(width, {padded.shape[0], padded.shape[1] - 2, width}, width, padded.shape[1] * width);
+}
+
+// --- LayerNorm ------------------------------------------------------------------------------------------------------
+
+LayerNorm::LayerNorm(Params& p, const std::string& name, Part part, int64_t width)
+    : weight_(p.add(name + ".weight", {width}, part, /*decay=*/false)),
+      bias_(p.add(name + ".bias", {width}, part, /*decay=*/false)) {}
+
+Tensor LayerNorm::forward(Context& c, const Tensor& x) const {
+  Tensor y = c.activation(x.shape), mean = c.rows(x), rstd = c.rows(x);
+  c.backend.layernorm(y, mean, rstd, x, weight_.value, bias_.value);
+  c.tape.push(x, mean, rstd);
+  return y;
+}
+
+void LayerNorm::backward(Context& c, const Tensor& dy, const Tensor& dx) const {
+  auto [x, mean, rstd] = c.tape.pop<3>();
+  c.backend.layernorm_backward(dx, weight_.grad, bias_.grad, dy, x, mean, rstd, weight_.value);
+}
+
+// --- Mlp ------------------------------------------------------------------------------------------------------------
+
+Mlp::Mlp(Params& p, const std::string& name, Part part, int64_t width, int64_t inner)
+    : fc1_(p, name + ".fc1", part, width, inner), fc2_(p, name + ".fc2", part, inner, width) {}
+
+Tensor Mlp::forward(Context& c, const Tensor& x) const {
+  Tensor h = fc1_.forward(c, x), a = c.like(h);
+  c.backend.gelu(a, h);
+  c.tape.push(h);
+  return fc2_.forward(c, a);
+}
+
+Tensor Mlp::backward(Context& c, const Tensor& dy) const {
+  Tensor da = fc2_.backward(c, dy), dh = c.like(da);
+  auto [h] = c.tape.pop<1>();
+  c.backend.gelu_backward(dh, da, h);
+  return fc1_.backward(c, dh);
+}
+
+}  // namespace whisper

@@ -1,0 +1,68 @@
+// The layers a Whisper block is made of: linear, convolution, layer norm, multi-layer perceptron.
+#pragma once
+#include <string>
+
+#include "model/context.h"
+#include "model/params.h"
+
+namespace whisper {
+
+// y = x·Wᵀ + b
+class Linear {
+ public:
+  Linear(Params& p, const std::string& name, Part part, int64_t in, int64_t out, bool bias = true);
+
+  Tensor forward(Context& c, const Tensor& x) const;                  // [B, T, in] -> [B, T, out]
+  void forward(Context& c, const Tensor& x, const Tensor& y) const;   // into y, whose rows may be spaced; records nothing
+  Tensor backward(Context& c, const Tensor& dy) const;                // returns dx
+  void backward(Context& c, const Tensor& dy, const Tensor& dx) const;  // adds to dx; an absent dx is not computed
+
+ private:
+  friend class Convolution;
+  Linear(Param& weight, Param* bias) : weight_(weight), bias_(bias) {}
+  Param& weight_;
+  Param* bias_;
+};
+
+// A convolution of three taps along time is a linear layer whose rows overlap: with one zero row at each end, output
+// row t sees the 3·in contiguous numbers from input row t·stride.
+class Convolution {
+ public:
+  Convolution(Params& p, const std::string& name, Part part, int64_t in, int64_t out, int stride);
+
+  Tensor forward(Context& c, const Tensor& padded) const;              // [B, time + 2, in] -> [B, (time - 1) / stride + 1, out]
+  Tensor backward(Context& c, const Tensor& dy, int64_t padded_time) const;  // returns d(padded)
+  void backward_weights(Context& c, const Tensor& dy) const;           // the input's gradient is not wanted
+
+ private:
+  Tensor windows(const Tensor& padded) const;
+  Linear linear_;
+  int stride_;
+};
+
+// The rows of a padded [B, time + 2, C] between its two zero rows: [B, time, C].
+Tensor interior(const Tensor& padded);
+
+// y = (x - mean)·rstd·weight + bias
+class LayerNorm {
+ public:
+  LayerNorm(Params& p, const std::string& name, Part part, int64_t width);
+  Tensor forward(Context& c, const Tensor& x) const;
+  void backward(Context& c, const Tensor& dy, const Tensor& dx) const;  // adds to dx
+
+ private:
+  Param &weight_, &bias_;
+};
+
+// fc2(GELU(fc1(x)))
+class Mlp {
+ public:
+  Mlp(Params& p, const std::string& name, Part part, int64_t width, int64_t inner);
+  Tensor forward(Context& c, const Tensor& x) const;
+  Tensor backward(Context& c, const Tensor& dy) const;
+
+ private:
+  Linear fc1_, fc2_;
+};
+
+}  // namespace whisper

@@ -1,0 +1,140 @@
+// From a batch in host memory to losses and gradients.
+#include "model/whisper.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace whisper {
+
+namespace {
+
+const Dims& checked(const Dims& dims) {
+  dims.check();
+  return dims;
+}
+
+// What the decoder reads while it learns to predict the labels: the start token, then the labels themselves, ignored
+// ones as padding (transformers modeling_whisper.py: shift_tokens_right).
+std::vector<int32_t> shift_right(const Batch& batch, const Dims& dims) {
+  std::vector<int32_t> tokens(batch.labels.size());
+  for (int r = 0; r < batch.rows(); ++r)
+    for (int t = 0; t < batch.time; ++t) {
+      const size_t at = static_cast<size_t>(r) * batch.time + t;
+      const int32_t previous = t == 0 ? dims.start : batch.labels[at - 1];
+      tokens[at] = previous < 0 ? std::max(dims.padding, 0) : previous;
+    }
+  return tokens;
+}
+
+void check(const Batch& batch, const Dims& dims) {
+  if (batch.rows() == 0) fail(Code::InvalidArgument, "batch: no rows");
+  if (batch.time < 1 || batch.time > dims.target)
+    fail(Code::InvalidArgument, "batch: ", batch.time, " labels per row, expected 1 to ", dims.target, " (max_target_positions)");
+  if (batch.labels.size() != static_cast<size_t>(batch.rows()) * batch.time)
+    fail(Code::ShapeMismatch, "batch: ", batch.labels.size(), " labels for ", batch.rows(), " rows of ", batch.time);
+  for (int32_t label : batch.labels)
+    if (label >= dims.vocab) fail(Code::InvalidArgument, "batch: label ", label, " is outside the vocabulary of ", dims.vocab);
+}
+
+Losses per_row(Backend& backend, const Tensor& losses, const Batch& batch) {
+  std::vector<float> host(batch.labels.size(), 0.0f);
+  backend.synchronize();
+  backend.download(host.data(), losses.address, host.size() * sizeof(float));
+  Losses result;
+  for (int r = 0; r < batch.rows(); ++r) {
+    double sum = 0;
+    int32_t tokens = 0;
+    for (int t = 0; t < batch.time; ++t) {
+      const size_t at = static_cast<size_t>(r) * batch.time + t;
+      sum += host[at];
+      tokens += batch.labels[at] >= 0;
+    }
+    result.sums.push_back(static_cast<float>(sum));
+    result.tokens.push_back(tokens);
+  }
+  return result;
+}
+
+}  // namespace
+
+Whisper::Whisper(std::shared_ptr<Backend> backend, const Dims& d, Precision precision)
+    : dims(checked(d)), backend_(std::move(backend)), encoder_(params_, dims), decoder_(params_, dims) {
+  if (precision != Precision::f32) fail(Code::InvalidArgument, "precision: only f32 is available in this version");
+  params_.materialise(*backend_);
+}
+
+Tensor Whisper::features(const std::vector<std::vector<float>>& samples, const std::vector<int32_t>& mask_spans) {
+  const int64_t rows = static_cast<int64_t>(samples.size()), window = dims.samples();
+  Tensor device = backend_->zeros({rows, window});
+  for (int64_t r = 0; r < rows; ++r) {
+    const size_t n = std::min<size_t>(samples[r].size(), window);
+    backend_->upload(device.part(r * window, {window}).address, samples[r].data(), n * sizeof(float));
+  }
+  Tensor features = backend_->zeros({rows, dims.frames() + 2, dims.mels});
+  backend_->log_mel(interior(features), device);
+  if (!mask_spans.empty()) {
+    const Shape shape{static_cast<int64_t>(mask_spans.size()) / 5, 5};
+    backend_->mask_spans(interior(features), backend_->from_host(mask_spans.data(), shape, DType::I32));
+  }
+  return features;
+}
+
+Tensor Whisper::features_from_host(const float* features, int rows) {
+  const int64_t frames = dims.frames(), mels = dims.mels;
+  std::vector<float> padded(static_cast<size_t>(rows * (frames + 2) * mels), 0.0f);
+  for (int64_t r = 0; r < rows; ++r)
+    std::copy_n(features + r * frames * mels, frames * mels, padded.begin() + (r * (frames + 2) + 1) * mels);
+  return backend_->from_host(padded.data(), {rows, frames + 2, mels});
+}
+
+Losses Whisper::loss(const Batch& batch) {
+  check(batch, dims);
+  Context c{*backend_};
+  return c.tape.paused([&] {
+    const Shape shape{batch.rows(), batch.time};
+    Tensor audio = encode(c, features(batch.samples, batch.mask_spans));
+    Tensor tokens = backend_->from_host(shift_right(batch, dims).data(), shape, DType::I32);
+    Tensor labels = backend_->from_host(batch.labels.data(), shape, DType::I32);
+    Tensor x = decoder_.forward(c, tokens, audio), losses = backend_->empty({shape.size()});
+    backend_->classifier(losses, Tensor(), Tensor(), x, labels, decoder_.embedding().value, /*scale=*/1, /*smoothing=*/0);
+    return per_row(*backend_, losses, batch);
+  });
+}
+
+Tensor Whisper::logits(Context& c, const Tensor& features, const Batch& batch) {
+  check(batch, dims);
+  return c.tape.paused([&] {
+    Tensor audio = encode(c, features);
+    Tensor tokens = backend_->from_host(shift_right(batch, dims).data(), {batch.rows(), batch.time}, DType::I32);
+    return decoder_.logits(c, decoder_.forward(c, tokens, audio));
+  });
+}
+
+Losses Whisper::accumulate(Context& c, const Batch& batch, float scale, float smoothing) {
+  check(batch, dims);
+  return accumulate(c, features(batch.samples, batch.mask_spans), batch, scale, smoothing);
+}
+
+Losses Whisper::accumulate(Context& c, const Tensor& features, const Batch& batch, float scale, float smoothing) {
+  check(batch, dims);
+  const bool encoder_trained = params_.trained(Part::encoder);
+  const Shape shape{batch.rows(), batch.time};
+  Tensor tokens = backend_->from_host(shift_right(batch, dims).data(), shape, DType::I32);
+  Tensor labels = backend_->from_host(batch.labels.data(), shape, DType::I32);
+
+  Tensor audio = encoder_trained ? encode(c, features) : c.tape.paused([&] { return encode(c, features); });
+  Tensor x = decoder_.forward(c, tokens, audio);
+
+  Tensor losses = backend_->empty({shape.size()}), dx = c.like(x);
+  const Param& projection = decoder_.embedding();
+  backend_->classifier(losses, dx, projection.grad, x, labels, projection.value, scale, smoothing);
+
+  Tensor daudio = encoder_trained ? c.zeros_like(audio) : Tensor();
+  decoder_.backward(c, dx, audio, daudio);
+  if (encoder_trained) encoder_.backward(c, daudio);
+  if (!c.tape.empty()) fail(Code::InvalidArgument, "tape: backward() left something of forward()");
+  return per_row(*backend_, losses, batch);
+}
+
+}  // namespace whisper
