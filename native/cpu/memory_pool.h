@@ -25,10 +25,13 @@ class MemoryPool : public std::enable_shared_from_this<MemoryPool> {
 
  private:
   void give_back(void* block, size_t bytes);
+  void trim(size_t bytes);
 
   mutable std::mutex mutex_;
   std::map<size_t, std::vector<void*>> free_;
-  size_t live_ = 0, peak_ = 0, cached_ = 0;
+  size_t live_ = 0, peak_ = 0;
+  size_t cached_ = 0;  // waiting in free_
+  size_t most_ = 0;    // live at once, ever
 };
 
 }  // namespace whisper::cpu

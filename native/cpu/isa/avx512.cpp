@@ -2,6 +2,11 @@
 #include "cpu/isa/headers.h"
 
 #if defined(__x86_64__) || defined(_M_X64)
+#if defined(__GNUC__) && !defined(__clang__)
+// The intrinsics begin from vectors that are undefined on purpose (GCC bug 105593).
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <immintrin.h>
 
 #include "cpu/isa/target.h"
@@ -38,6 +43,7 @@ inline M operator<(F a, F b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)}
 inline F select(M m, F yes, F no) { return {_mm512_mask_blend_ps(m.v, no.v, yes.v)}; }
 inline F round(F a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
 inline F scale_by_power(F a, F n) { return {_mm512_scalef_ps(a.v, n.v)}; }
+inline F keep(F a, int n) { return {_mm512_maskz_mov_ps(F::first(n), a.v)}; }
 inline float reduce_add(F a) { return _mm512_reduce_add_ps(a.v); }
 inline float reduce_max(F a) { return _mm512_reduce_max_ps(a.v); }
 

@@ -46,9 +46,11 @@ inline F round(F a) {
   const F magic = F::all(12582912.0f);
   return (a + magic) - magic;
 }
-// a·2ⁿ for an integral n in [-126, 127]
-inline F scale_by_power(F a, F n) {
-  return {a.v * (F::V)((__builtin_convertvector(n.v, F::I) + 127) << 23)};
+// a·2ⁿ for an integral n where a and the result are normal: n is added to the exponent of a.
+inline F scale_by_power(F a, F n) { return {(F::V)((F::I)a.v + (__builtin_convertvector(n.v, F::I) << 23))}; }
+inline F keep(F a, int n) {  // the first n lanes, the rest zero
+  for (int i = n; i < F::width; ++i) a.v[i] = 0;
+  return a;
 }
 inline float reduce_add(F a) { return (a.v[0] + a.v[1]) + (a.v[2] + a.v[3]); }
 inline float reduce_max(F a) {

@@ -1,0 +1,24 @@
+#include "backend.h"
+
+#include <charconv>
+
+#include "core/error.h"
+#include "cpu/cpu_backend.h"
+#include "cuda/cuda.h"
+
+namespace whisper {
+
+std::shared_ptr<Backend> open_backend(const std::string& device) {
+  if (device == "cpu") return std::make_shared<CpuBackend>();
+  if (device == "auto") return cuda::device_count() > 0 ? cuda::open(0) : std::make_shared<CpuBackend>();
+  if (device == "cuda") return cuda::open(0);
+  if (device.starts_with("cuda:")) {
+    int index = -1;
+    const char* end = device.data() + device.size();
+    const auto [stop, error] = std::from_chars(device.data() + 5, end, index);
+    if (error == std::errc{} && stop == end && index >= 0) return cuda::open(index);
+  }
+  fail(Code::InvalidArgument, "device: expected auto, cpu, cuda or cuda:N, got \"", device, "\"");
+}
+
+}  // namespace whisper

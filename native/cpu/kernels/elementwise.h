@@ -1,0 +1,30 @@
+// Kernels over runs of numbers: activations, sums, the optimizer.
+#pragma once
+#include <cstdint>
+
+namespace whisper::cpu {
+
+// What AdamW multiplies by in a step, worked out once in double.
+struct AdamwStep {
+  float keep;       // 1 - lr·decay
+  float beta1_rest; // 1 - β1
+  float beta2;
+  float beta2_rest; // 1 - β2
+  float step_size;  // lr / (1 - β1^t)
+  float root;       // √(1 - β2^t)
+  float eps;
+};
+
+struct ElementwiseKernels {
+  // z = x + y; z may be x or y
+  void (*add)(float* z, const float* x, const float* y, int64_t n);
+  void (*gelu)(float* y, const float* x, int64_t n);
+  // dx = dy·gelu'(x)
+  void (*gelu_backward)(float* dx, const float* dy, const float* x, int64_t n);
+  // Σ x² in double, in an order that is the same for every instruction set
+  double (*sum_of_squares)(const float* x, int64_t n);
+  // One AdamW update of value, m and v with the gradient scale·grad
+  void (*adamw)(float* value, float* m, float* v, const float* grad, int64_t n, float scale, const AdamwStep& step);
+};
+
+}  // namespace whisper::cpu
