@@ -7,7 +7,16 @@
 namespace whisper {
 
 // Becomes `error.code` in JavaScript (src/errors.ts spells them ERR_INVALID_ARGUMENT and so on).
-enum class Code { InvalidArgument, ShapeMismatch, OutOfMemory, DeviceUnavailable, CorruptFile, Cancelled, File, Config };
+enum class Code {
+  InvalidArgument,
+  ShapeMismatch,
+  OutOfMemory,
+  DeviceUnavailable,
+  CorruptFile,
+  Cancelled,
+  File,
+  Config
+};
 
 class Error : public std::runtime_error {
  public:

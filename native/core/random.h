@@ -1,5 +1,6 @@
 // Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
-// A number depends on the key and the counter alone, so any part of a tensor can be drawn by any thread, or drawn again.
+// A number depends on the key and the counter alone, so any part of a tensor can be drawn by any thread, or drawn
+// again.
 #pragma once
 #include <array>
 #include <cmath>

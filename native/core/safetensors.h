@@ -36,6 +36,8 @@ class Safetensors {
   void read_f32(const Entry& entry, const std::string& name, float* to) const;
 
  private:
+  Safetensors() = default;
+
   std::string path_;
   std::map<std::string, Entry> entries_;
   std::map<std::string, std::string> metadata_;

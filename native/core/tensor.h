@@ -56,7 +56,8 @@ struct View {
 
   explicit operator bool() const { return address != nullptr; }
 
-  // Rows per entry of the outermost dimension: what batch_stride counts. One for a matrix's rows taken as a batch of one.
+  // Rows per entry of the outermost dimension: what batch_stride counts. One for a matrix's rows taken as a batch of
+  // one.
   int64_t period() const { return shape.rank >= 3 ? shape.rows() / (shape[0] ? shape[0] : 1) : shape.rows(); }
   bool dense() const { return row_stride == shape.width() && batch_stride == row_stride * period(); }
   // Elements from the address to row r, rows counted through all dimensions but the last.
@@ -124,7 +125,9 @@ class Tensor : public View {
   }
 
  private:
-  void* at(int64_t offset) const { return static_cast<std::byte*>(address) + offset * static_cast<int64_t>(size_of(dtype)); }
+  void* at(int64_t offset) const {
+    return static_cast<std::byte*>(address) + offset * static_cast<int64_t>(size_of(dtype));
+  }
   Tensor with(const View& v) const {
     Tensor t = *this;
     static_cast<View&>(t) = v;

@@ -13,7 +13,8 @@ namespace {
 
 void check(const GenerateOptions& o, const Dims& dims) {
   const auto token = [&](const char* what, int32_t id) {
-    if (id < 0 || id >= dims.vocab) fail(Code::InvalidArgument, "generate: ", what, " token ", id, " is outside the vocabulary of ", dims.vocab);
+    if (id < 0 || id >= dims.vocab)
+      fail(Code::InvalidArgument, "generate: ", what, " token ", id, " is outside the vocabulary of ", dims.vocab);
   };
   if (o.prompt.empty()) fail(Code::InvalidArgument, "generate: the prompt is empty");
   for (int32_t id : o.prompt) token("prompt", id);
@@ -21,8 +22,8 @@ void check(const GenerateOptions& o, const Dims& dims) {
   for (int32_t id : o.begin_suppress) token("suppressed", id);
   token("end", o.end);
   if (o.max_length <= static_cast<int>(o.prompt.size()) || o.max_length > dims.target)
-    fail(Code::InvalidArgument, "generate: max_length ", o.max_length, ", expected more than the prompt's ", o.prompt.size(),
-         " and at most ", dims.target, " (max_target_positions)");
+    fail(Code::InvalidArgument, "generate: max_length ", o.max_length, ", expected more than the prompt's ",
+         o.prompt.size(), " and at most ", dims.target, " (max_target_positions)");
 }
 
 // 0 for a token that may come, -∞ for one that may not.
@@ -57,8 +58,8 @@ Tensor last_row(const Tensor& x) {
 
 }  // namespace
 
-std::vector<Generated> generate(Whisper& model, const std::vector<std::vector<float>>& samples, const GenerateOptions& o,
-                                const Cancel& cancel) {
+std::vector<Generated> generate(Whisper& model, const std::vector<std::vector<float>>& samples,
+                                const GenerateOptions& o, const Cancel& cancel) {
   check(o, model.dims);
   std::vector<Generated> results(samples.size());
   if (samples.empty()) return results;

@@ -1,4 +1,5 @@
-// A transformer block of Whisper: self-attention, in the decoder cross-attention, and a perceptron, each on a residual branch.
+// A transformer block of Whisper: self-attention, in the decoder cross-attention, and a perceptron, each on a residual
+// branch.
 #pragma once
 #include <optional>
 #include <string>

@@ -41,7 +41,8 @@ void check_projection(const Found& projection, const Found& embedding) {
   const auto &p = *projection.entry, &e = *embedding.entry;
   if (p.dtype == e.dtype && p.bytes == e.bytes && std::memcmp(p.data, e.data, p.bytes) == 0) return;
   fail(Code::CorruptFile, projection.file->path(),
-       ": proj_out.weight differs from model.decoder.embed_tokens.weight; only models whose projection is tied are supported");
+       ": proj_out.weight differs from model.decoder.embed_tokens.weight; only models whose projection is tied are "
+       "supported");
 }
 
 }  // namespace
@@ -55,7 +56,8 @@ void Whisper::load(const std::vector<std::string>& paths) {
   for (const Param& p : params_.list()) {
     const auto found = index.find(p.name);
     if (found == index.end())
-      fail(Code::CorruptFile, paths.front(), ": tensor ", p.name, " of shape ", to_string(p.file_shape()), " is missing");
+      fail(Code::CorruptFile, paths.front(), ": tensor ", p.name, " of shape ", to_string(p.file_shape()),
+           " is missing");
     if (found->second.entry->shape != p.file_shape())
       fail(Code::ShapeMismatch, found->second.file->path(), ": tensor ", p.name, " has shape ",
            to_string(found->second.entry->shape), ", but the configuration says ", to_string(p.file_shape()));
@@ -63,9 +65,11 @@ void Whisper::load(const std::vector<std::string>& paths) {
   std::set<std::string> known;
   for (const Param& p : params_.list()) known.insert(p.name);
   for (const auto& [name, found] : index) {
-    if (name == "proj_out.weight") check_projection(found, index.at(decoder_.embedding().name));
+    if (name == "proj_out.weight")
+      check_projection(found, index.at(decoder_.embedding().name));
     else if (!known.contains(name))
-      fail(Code::CorruptFile, found.file->path(), ": tensor ", name, " does not belong to a model of this configuration");
+      fail(Code::CorruptFile, found.file->path(), ": tensor ", name,
+           " does not belong to a model of this configuration");
   }
 
   std::vector<float> host;

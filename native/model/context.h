@@ -11,7 +11,7 @@ namespace whisper {
 struct Context {
   Backend& backend;
   Tape tape{};
-  bool checkpointing = false;  // of blocks (model/checkpointing.h)
+  bool checkpointing = false;                                         // of blocks (model/checkpointing.h)
   std::function<void(const std::string&, const Tensor&)> observer{};  // for parity tests
 
   // Activations inside a branch are stored in the compute dtype; the residual stream and its gradient in f32.

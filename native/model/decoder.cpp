@@ -7,7 +7,8 @@ namespace whisper {
 
 Decoder::Decoder(Params& p, const Dims& dims)
     : tokens_(p.add("model.decoder.embed_tokens.weight", {dims.vocab, dims.width}, Part::decoder, /*decay=*/true)),
-      positions_(p.add("model.decoder.embed_positions.weight", {dims.target, dims.width}, Part::decoder, /*decay=*/true)),
+      positions_(
+          p.add("model.decoder.embed_positions.weight", {dims.target, dims.width}, Part::decoder, /*decay=*/true)),
       ln_(p, "model.decoder.layer_norm", Part::decoder, dims.width),
       padding_(dims.padding) {
   for (int i = 0; i < dims.decoder_layers; ++i)
@@ -45,7 +46,8 @@ std::vector<BlockCache> Decoder::caches(Context& c, const Tensor& audio, int64_t
   return caches;
 }
 
-Tensor Decoder::cached(Context& c, const Tensor& tokens, const std::vector<BlockCache>& caches, int64_t position) const {
+Tensor Decoder::cached(Context& c, const Tensor& tokens, const std::vector<BlockCache>& caches,
+                       int64_t position) const {
   Tensor x = c.backend.empty({tokens.shape[0], tokens.shape[1], tokens_.shape[1]});
   c.backend.embed(x, tokens, tokens_.value, positions_.value, static_cast<int>(position));
   for (size_t i = 0; i < blocks_.size(); ++i) x = blocks_[i].cached(c, x, caches[i], position);

@@ -12,7 +12,8 @@ class Decoder {
  public:
   Decoder(Params& p, const Dims& dims);
 
-  Tensor forward(Context& c, const Tensor& tokens, const Tensor& audio) const;  // i32 [B, T], [B, S, width] -> [B, T, width]
+  Tensor forward(Context& c, const Tensor& tokens,
+                 const Tensor& audio) const;  // i32 [B, T], [B, S, width] -> [B, T, width]
   // Gradients of the parameters; adds to daudio unless it is absent. dy is the gradient of forward's result.
   void backward(Context& c, const Tensor& dy, const Tensor& audio, const Tensor& daudio) const;
 

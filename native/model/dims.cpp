@@ -21,10 +21,14 @@ void Dims::check() const {
   positive("decoder_ffn_dim", decoder_ffn, 1 << 20);
   positive("vocab_size", vocab, 1 << 24);
   if (width % 2) fail(Code::Config, "d_model must be even, got ", width);
-  if (width % encoder_heads) fail(Code::Config, "d_model ", width, " is not a multiple of encoder_attention_heads ", encoder_heads);
-  if (width % decoder_heads) fail(Code::Config, "d_model ", width, " is not a multiple of decoder_attention_heads ", decoder_heads);
-  if (padding < -1 || padding >= vocab) fail(Code::Config, "pad_token_id ", padding, " is outside the vocabulary of ", vocab);
-  if (start < 0 || start >= vocab) fail(Code::Config, "decoder_start_token_id ", start, " is outside the vocabulary of ", vocab);
+  if (width % encoder_heads)
+    fail(Code::Config, "d_model ", width, " is not a multiple of encoder_attention_heads ", encoder_heads);
+  if (width % decoder_heads)
+    fail(Code::Config, "d_model ", width, " is not a multiple of decoder_attention_heads ", decoder_heads);
+  if (padding < -1 || padding >= vocab)
+    fail(Code::Config, "pad_token_id ", padding, " is outside the vocabulary of ", vocab);
+  if (start < 0 || start >= vocab)
+    fail(Code::Config, "decoder_start_token_id ", start, " is outside the vocabulary of ", vocab);
 }
 
 }  // namespace whisper

@@ -8,7 +8,8 @@ namespace whisper {
 Encoder::Encoder(Params& p, const Dims& dims)
     : conv1_(p, "model.encoder.conv1", Part::encoder, dims.mels, dims.width, /*stride=*/1),
       conv2_(p, "model.encoder.conv2", Part::encoder, dims.width, dims.width, /*stride=*/2),
-      positions_(p.add("model.encoder.embed_positions.weight", {dims.source, dims.width}, Part::fixed, /*decay=*/false)),
+      positions_(
+          p.add("model.encoder.embed_positions.weight", {dims.source, dims.width}, Part::fixed, /*decay=*/false)),
       ln_(p, "model.encoder.layer_norm", Part::encoder, dims.width),
       frames_(dims.frames()),
       width_(dims.width) {
@@ -18,11 +19,11 @@ Encoder::Encoder(Params& p, const Dims& dims)
 }
 
 Tensor Encoder::forward(Context& c, const Tensor& features) const {
-  Tensor h1 = conv1_.forward(c, features);                                   // [B, frames, width]
-  Tensor a1 = c.backend.zeros({h1.shape[0], h1.shape[1] + 2, width_});       // zero rows at both ends for conv2
+  Tensor h1 = conv1_.forward(c, features);                              // [B, frames, width]
+  Tensor a1 = c.backend.zeros({h1.shape[0], h1.shape[1] + 2, width_});  // zero rows at both ends for conv2
   c.backend.gelu(interior(a1), h1);
   c.tape.push(h1);
-  Tensor h2 = conv2_.forward(c, a1), x = c.backend.empty(h2.shape);          // [B, source, width]
+  Tensor h2 = conv2_.forward(c, a1), x = c.backend.empty(h2.shape);  // [B, source, width]
   c.backend.gelu(x, h2);
   c.tape.push(h2);
   c.backend.add_positions(x, x, positions_.value);

@@ -11,7 +11,8 @@ class Encoder {
  public:
   Encoder(Params& p, const Dims& dims);
 
-  Tensor forward(Context& c, const Tensor& features) const;  // [B, frames + 2, mels], zero rows at both ends -> [B, source, width]
+  Tensor forward(Context& c,
+                 const Tensor& features) const;  // [B, frames + 2, mels], zero rows at both ends -> [B, source, width]
   void backward(Context& c, const Tensor& dy) const;
 
  private:

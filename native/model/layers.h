@@ -12,9 +12,10 @@ class Linear {
  public:
   Linear(Params& p, const std::string& name, Part part, int64_t in, int64_t out, bool bias = true);
 
-  Tensor forward(Context& c, const Tensor& x) const;                  // [B, T, in] -> [B, T, out]
-  void forward(Context& c, const Tensor& x, const Tensor& y) const;   // into y, whose rows may be spaced; records nothing
-  Tensor backward(Context& c, const Tensor& dy) const;                // returns dx
+  Tensor forward(Context& c, const Tensor& x) const;  // [B, T, in] -> [B, T, out]
+  void forward(Context& c, const Tensor& x,
+               const Tensor& y) const;                  // into y, whose rows may be spaced; records nothing
+  Tensor backward(Context& c, const Tensor& dy) const;  // returns dx
   void backward(Context& c, const Tensor& dy, const Tensor& dx) const;  // adds to dx; an absent dx is not computed
 
  private:
@@ -30,9 +31,9 @@ class Convolution {
  public:
   Convolution(Params& p, const std::string& name, Part part, int64_t in, int64_t out, int stride);
 
-  Tensor forward(Context& c, const Tensor& padded) const;              // [B, time + 2, in] -> [B, (time - 1) / stride + 1, out]
+  Tensor forward(Context& c, const Tensor& padded) const;  // [B, time + 2, in] -> [B, (time - 1) / stride + 1, out]
   Tensor backward(Context& c, const Tensor& dy, int64_t padded_time) const;  // returns d(padded)
-  void backward_weights(Context& c, const Tensor& dy) const;           // the input's gradient is not wanted
+  void backward_weights(Context& c, const Tensor& dy) const;                 // the input's gradient is not wanted
 
  private:
   Tensor windows(const Tensor& padded) const;

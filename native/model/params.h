@@ -23,7 +23,7 @@ struct Param {
   std::string name;  // the Hugging Face checkpoint's
   Shape shape;       // in memory
   Part part;
-  bool decay;        // weight decay applies: not to biases and layer norms
+  bool decay;  // weight decay applies: not to biases and layer norms
   Layout layout = Layout::same;
   Tensor value;
   Tensor grad;  // absent while the parameter is not trained
@@ -38,7 +38,8 @@ struct Range {
 };
 
 // Every parameter of a model, in the order in which the layers asked for them. In memory they are grouped by part and
-// decay, each starting at a multiple of 256 elements, so that zeroing, norm and optimizer are a few runs over flat arrays.
+// decay, each starting at a multiple of 256 elements, so that zeroing, norm and optimizer are a few runs over flat
+// arrays.
 class Params {
  public:
   static constexpr int64_t alignment = 256;

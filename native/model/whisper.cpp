@@ -30,11 +30,13 @@ std::vector<int32_t> shift_right(const Batch& batch, const Dims& dims) {
 void check(const Batch& batch, const Dims& dims) {
   if (batch.rows() == 0) fail(Code::InvalidArgument, "batch: no rows");
   if (batch.time < 1 || batch.time > dims.target)
-    fail(Code::InvalidArgument, "batch: ", batch.time, " labels per row, expected 1 to ", dims.target, " (max_target_positions)");
+    fail(Code::InvalidArgument, "batch: ", batch.time, " labels per row, expected 1 to ", dims.target,
+         " (max_target_positions)");
   if (batch.labels.size() != static_cast<size_t>(batch.rows()) * batch.time)
     fail(Code::ShapeMismatch, "batch: ", batch.labels.size(), " labels for ", batch.rows(), " rows of ", batch.time);
   for (int32_t label : batch.labels)
-    if (label >= dims.vocab) fail(Code::InvalidArgument, "batch: label ", label, " is outside the vocabulary of ", dims.vocab);
+    if (label >= dims.vocab)
+      fail(Code::InvalidArgument, "batch: label ", label, " is outside the vocabulary of ", dims.vocab);
 }
 
 Losses per_row(Backend& backend, const Tensor& losses, const Batch& batch) {
@@ -97,7 +99,8 @@ Losses Whisper::loss(const Batch& batch) {
     Tensor tokens = backend_->from_host(shift_right(batch, dims).data(), shape, DType::I32);
     Tensor labels = backend_->from_host(batch.labels.data(), shape, DType::I32);
     Tensor x = decoder_.forward(c, tokens, audio), losses = backend_->empty({shape.size()});
-    backend_->classifier(losses, Tensor(), Tensor(), x, labels, decoder_.embedding().value, /*scale=*/1, /*smoothing=*/0);
+    backend_->classifier(losses, Tensor(), Tensor(), x, labels, decoder_.embedding().value, /*scale=*/1,
+                         /*smoothing=*/0);
     return per_row(*backend_, losses, batch);
   });
 }

@@ -21,7 +21,7 @@ struct Batch {
   std::vector<std::vector<float>> samples;  // mono 16 kHz, each of its real length; cut or zero-padded to the window
   std::vector<int32_t> labels;              // [rows, time], negative = ignored
   int time = 0;
-  std::vector<int32_t> mask_spans;          // [n, 5]: {row, first frame, end frame, first mel, end mel} set to zero
+  std::vector<int32_t> mask_spans;  // [n, 5]: {row, first frame, end frame, first mel, end mel} set to zero
 
   int rows() const { return static_cast<int>(samples.size()); }
 };
@@ -40,13 +40,14 @@ class Whisper {
   Backend& backend() { return *backend_; }
   Params& params() { return params_; }
 
-  // Reads every parameter from the files of a checkpoint (one, or shards). Every name and shape is checked before anything is copied;
-  // `proj_out.weight` must equal the embedding or be absent, and names may lack the `model.` prefix.
+  // Reads every parameter from the files of a checkpoint (one, or shards). Every name and shape is checked before
+  // anything is copied; `proj_out.weight` must equal the embedding or be absent, and names may lack the `model.`
+  // prefix.
   void load(const std::vector<std::string>& files);
   void save(const std::string& path, const std::map<std::string, std::string>& metadata);
 
-  // From scratch: `hf` is transformers' initialisation (normal, std 0.02), `fan_in` scales by the width of the input and
-  // starts the decoder's positions as sinusoids, which small models need to learn at all.
+  // From scratch: `hf` is transformers' initialisation (normal, std 0.02), `fan_in` scales by the width of the input
+  // and starts the decoder's positions as sinusoids, which small models need to learn at all.
   enum class Initialisation { hf, fan_in };
   void initialise(Initialisation scheme, uint64_t seed);
 

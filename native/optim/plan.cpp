@@ -9,7 +9,8 @@ namespace whisper {
 Plan plan(const Dims& dims, const PlanOptions& o) {
   if (o.batch < 1) fail(Code::InvalidArgument, "plan: batch must be at least 1, got ", o.batch);
   if (o.labels < 1 || o.labels > dims.target)
-    fail(Code::InvalidArgument, "plan: labels must be between 1 and ", dims.target, " (max_target_positions), got ", o.labels);
+    fail(Code::InvalidArgument, "plan: labels must be between 1 and ", dims.target, " (max_target_positions), got ",
+         o.labels);
   auto backend = std::make_shared<DryBackend>();
   Whisper model(backend, dims);
   const auto live = [&] { return static_cast<int64_t>(backend->live_bytes()); };

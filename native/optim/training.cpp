@@ -57,14 +57,15 @@ StepResult Training::step(const std::vector<Batch>& batches, const StepOptions& 
   ++steps_;
   for (const Range& r : params.ranges())
     backend.adamw(params.values().part(r.value_offset, {r.size}), m_.part(r.grad_offset, {r.size}),
-                  v_.part(r.grad_offset, {r.size}), grads.part(r.grad_offset, {r.size}), scale, o.learning_rate, o.beta1,
-                  o.beta2, o.epsilon, r.decay ? o.weight_decay : 0, steps_);
+                  v_.part(r.grad_offset, {r.size}), grads.part(r.grad_offset, {r.size}), scale, o.learning_rate,
+                  o.beta1, o.beta2, o.epsilon, r.decay ? o.weight_decay : 0, steps_);
   return result;
 }
 
 // The part of a moment that belongs to a parameter: where the parameter's gradient lies in the gradients.
 Tensor Training::of(const Tensor& moments, const Param& p) const {
-  const auto offset = static_cast<const float*>(p.grad.address) - static_cast<const float*>(model_.params().grads().address);
+  const auto offset =
+      static_cast<const float*>(p.grad.address) - static_cast<const float*>(model_.params().grads().address);
   return moments.part(offset, p.shape);
 }
 
@@ -73,7 +74,8 @@ void Training::save(const std::string& path) {
   std::vector<NamedTensor> tensors;
   const auto add = [&](const char* kind, const Tensor& moments, const Param& p) {
     const auto& data = host.emplace_back(to_file_layout(model_.backend(), p, of(moments, p)));
-    tensors.push_back({std::string(kind) + "." + p.name, "F32", p.file_shape(), data.data(), data.size() * sizeof(float)});
+    tensors.push_back(
+        {std::string(kind) + "." + p.name, "F32", p.file_shape(), data.data(), data.size() * sizeof(float)});
   };
   for (const Param& p : model_.params().list()) {
     if (!p.grad) continue;
@@ -93,8 +95,10 @@ void Training::load(const std::string& path) {
   const auto entry_of = [&](const char* kind, const Param& p) -> const Safetensors::Entry& {
     const std::string name = std::string(kind) + "." + p.name;
     const Safetensors::Entry* entry = file.find(name);
-    if (!entry) fail(Code::CorruptFile, path, ": ", name, " is missing; was the optimizer saved with other frozen parts?");
-    if (entry->shape != p.file_shape()) fail(Code::ShapeMismatch, path, ": ", name, " has another shape than the parameter");
+    if (!entry)
+      fail(Code::CorruptFile, path, ": ", name, " is missing; was the optimizer saved with other frozen parts?");
+    if (entry->shape != p.file_shape())
+      fail(Code::ShapeMismatch, path, ": ", name, " has another shape than the parameter");
     return *entry;
   };
   size_t expected = 0;

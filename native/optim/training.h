@@ -20,7 +20,7 @@ struct StepOptions {
   double beta2 = 0.999;
   double epsilon = 1e-8;
   double weight_decay = 0;
-  float max_grad_norm = 1;    // 0: no clipping
+  float max_grad_norm = 1;  // 0: no clipping
   float label_smoothing = 0;
 };
 
