@@ -22,8 +22,8 @@ const shared = {
   train_split_name: 'train',
   eval_split_name: 'dev',
   max_duration_in_seconds: 3,
-  // More than either set has rows: every pass is in a fully random order.
-  shuffle_buffer_size: 2500,
+  // Every pass is in a fully random order, not one within a buffer.
+  streaming: false,
   per_device_eval_batch_size: 60,
   generation_max_length: 64,
   lr_scheduler_type: 'linear',

@@ -1,9 +1,8 @@
-// The quickstart's Common Voice folders, their stamps, and what its command lines look like.
+// The quickstart's Common Voice folders and their stamps.
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { flagsOf, shown } from '../../scripts/quickstart/command-line.mjs';
 import type { DataSet } from '../../scripts/quickstart/dataset.mjs';
 import {
   columns,
@@ -12,9 +11,7 @@ import {
   synthesise,
   tableOf,
 } from '../../scripts/quickstart/dataset.mjs';
-import { baseWords } from '../../scripts/quickstart/grammar.mjs';
-import { trainBase, trainNewVoice } from '../../scripts/quickstart/recipe.mjs';
-import { baseClips, newVoiceClips } from '../../scripts/quickstart/sets.mjs';
+import { baseClips } from '../../scripts/quickstart/sets.mjs';
 
 let root: string;
 let base: DataSet;
@@ -90,48 +87,5 @@ describe('folders', () => {
     const broken = { ...base, folder: join(root, 'broken'), clips: [{ ...base.clips[0]!, voice: 'nobody' }] };
     await expect(synthesise(broken)).rejects.toThrow('flite has no voice "nobody"');
     expect(finishedSynthesis(broken)).toBeUndefined();
-  });
-});
-
-describe('the model folder', () => {
-  const read = (name: string) =>
-    readFileSync(new URL(`../../scripts/quickstart/model/${name}`, import.meta.url), 'utf8');
-  const vocab: Record<string, number> = JSON.parse(read('vocab.json'));
-  const added: Record<string, number> = JSON.parse(read('added_tokens.json'));
-  const config = JSON.parse(read('config.json'));
-
-  it('has one token for every base word where it stands, and letters for the rest', () => {
-    const words = baseClips().flatMap((clip) => clip.text.replaceAll(' ', ' Ġ').split(' '));
-    expect(words.filter((word) => vocab[word] === undefined)).toEqual([]);
-    expect(words).toContain(`Ġ${baseWords.rooms[0]}`);
-    const letters = new Set(newVoiceClips().flatMap((clip) => [...clip.text.replaceAll(' ', 'Ġ')]));
-    expect([...letters].filter((letter) => vocab[letter] === undefined)).toEqual([]);
-  });
-
-  it('lays its ids out as Whisper does, without gaps', () => {
-    const ids = [...Object.values(vocab), ...Object.values(added)].sort((a, b) => a - b);
-    expect(ids).toEqual([...Array(config.vocab_size).keys()]);
-    expect(added['<|endoftext|>']).toBe(369);
-    expect(config).toMatchObject({ vocab_size: 1977, eos_token_id: 369, decoder_start_token_id: 370 });
-    expect(added['<|en|>']).toBe(371);
-    expect(added['<|30.00|>']! - added['<|notimestamps|>']!).toBe(1501);
-  });
-
-  it('has a window of 3 seconds everywhere', () => {
-    const features = JSON.parse(read('preprocessor_config.json'));
-    expect(features).toMatchObject({ chunk_length: 3, n_samples: 48000, nb_max_frames: 300 });
-    expect(config.max_source_positions).toBe(150);
-    expect([trainBase, trainNewVoice].map((options) => options.max_duration_in_seconds)).toEqual([3, 3]);
-  });
-});
-
-describe('command lines', () => {
-  it('are flags as `--name=value`, wrapped for reading', () => {
-    const flags = flagsOf({ max_steps: 10, do_train: true, output_dir: 'quickstart/base-model' });
-    expect(flags).toEqual(['--max_steps=10', '--do_train=true', '--output_dir=quickstart/base-model']);
-    const text = shown(['train', ...flags], 50);
-    expect(text).toBe(
-      '$ whisper-tune train --max_steps=10 \\\n    --do_train=true \\\n    --output_dir=quickstart/base-model',
-    );
   });
 });
