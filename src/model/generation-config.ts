@@ -2,7 +2,7 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { LANGUAGES } from '../processor/languages.js';
+import type { WhisperTokenizer } from '../processor/tokenizer.js';
 import type { ModelConfig } from './config.js';
 import { readJson } from './json-file.js';
 
@@ -47,63 +47,35 @@ export async function readGenerationConfig(folder: string): Promise<GenerationCo
 
 /**
  * The full set of keys that `generate(language=…)`, timestamps and the converters of other engines need: what the
- * checkpoint says comes first, the rest follows from its configuration and tokens. transformers itself writes only
+ * checkpoint says comes first, the rest follows from its configuration and tokenizer. transformers itself writes only
  * the identifiers for a model from scratch.
- *
- * @param tokenToId looks a special token such as `<|en|>` up in the tokenizer
  */
 export function completeGenerationConfig(
   given: GenerationConfig,
   config: ModelConfig,
-  tokenToId: (token: string) => number | undefined,
+  tokenizer: WhisperTokenizer,
 ): GenerationConfig {
-  const languages = Object.fromEntries(
-    [...LANGUAGES.keys()].flatMap((code) => entry(`<|${code}|>`, tokenToId(`<|${code}|>`))),
-  );
-  const tasks = Object.fromEntries(
-    ['transcribe', 'translate'].flatMap((task) => entry(task, tokenToId(`<|${task}|>`))),
-  );
-  // English-only vocabularies hold the language tokens too, one place earlier, and never use them.
-  const multilingual = given.is_multilingual ?? isMultilingual(config, tokenToId);
+  const { isMultilingual, languages, transcribe, translate } = tokenizer;
   const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value != null));
-  const noTimestamps = tokenToId('<|notimestamps|>');
-  const previous = tokenToId('<|startofprev|>');
   return {
     begin_suppress_tokens: config.begin_suppress_tokens ?? [],
-    bos_token_id: config.bos_token_id,
+    bos_token_id: config.bos_token_id ?? config.eos_token_id,
     decoder_start_token_id: config.decoder_start_token_id,
     eos_token_id: config.eos_token_id,
     pad_token_id: config.pad_token_id ?? config.eos_token_id,
-    is_multilingual: multilingual,
-    ...(multilingual ? { lang_to_id: languages, task_to_id: tasks } : {}),
+    is_multilingual: isMultilingual,
+    ...(isMultilingual
+      ? {
+          lang_to_id: Object.fromEntries([...languages].map(([code, id]) => [`<|${code}|>`, id])),
+          task_to_id: { transcribe, translate },
+        }
+      : {}),
     max_initial_timestamp_index: 50,
     max_length: config.max_target_positions,
-    ...(noTimestamps === undefined ? {} : { no_timestamps_token_id: noTimestamps }),
-    ...(previous === undefined ? {} : { prev_sot_token_id: previous }),
+    no_timestamps_token_id: tokenizer.notimestamps,
+    prev_sot_token_id: tokenizer.prev,
     return_timestamps: false,
     suppress_tokens: config.suppress_tokens ?? [],
-    transformers_version: '4.57.6',
     ...known,
   };
-}
-
-/**
- * Whether the vocabulary is a multilingual one. The English-only models have one token less before the special ones,
- * 51864 in all; small vocabularies made for a purpose are multilingual when they have language tokens.
- */
-export function isMultilingual(
-  config: ModelConfig,
-  tokenToId: (token: string) => number | undefined,
-): boolean {
-  return config.vocab_size !== 51864 && tokenToId('<|en|>') !== undefined;
-}
-
-function entry(name: string, id: number | undefined): [string, number][] {
-  return id === undefined ? [] : [[name, id]];
-}
-
-/** The tokens that end a text: the first is the one that labels carry. */
-export function endTokens(generation: GenerationConfig, config: ModelConfig): number[] {
-  const end = generation.eos_token_id ?? config.eos_token_id;
-  return Array.isArray(end) ? end : [end];
 }

@@ -1,0 +1,318 @@
+// A Whisper model: loaded from a checkpoint folder, saved to one, and run.
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { WhisperError } from '../errors.js';
+import {
+  addon,
+  type NativeBatch,
+  type NativeCancel,
+  type NativeLosses,
+  type NativeModel,
+} from '../native.js';
+import { type Task, WhisperTokenizer } from '../processor/tokenizer.js';
+import { checkModelFolder, weightFiles, writeFiles, writeFolder } from './checkpoint.js';
+import { type ModelConfig, nativeDims, readModelConfig, windowSamples } from './config.js';
+import {
+  completeGenerationConfig,
+  type GenerationConfig,
+  readGenerationConfig,
+} from './generation-config.js';
+import { sortedJson } from './json-file.js';
+import { type PreprocessorConfig, readPreprocessorConfig } from './preprocessor-config.js';
+
+export interface LoadOptions {
+  /** `auto` (the best there is) or `cpu`. Default: `auto`. */
+  device?: string | undefined;
+  /** Compute type. Only `f32` is there. */
+  precision?: 'f32' | undefined;
+}
+
+export interface InitialiseOptions extends LoadOptions {
+  /**
+   * `hf`: as transformers does (normal, `init_std`). `fan_in`: scaled by the width of the input, decoder positions
+   * starting as sinusoids; small models need it to learn at all. Default: `hf`.
+   */
+  initialisation?: 'hf' | 'fan_in' | undefined;
+  /** Default: 42. */
+  seed?: number | undefined;
+}
+
+export interface GenerateOptions {
+  /** Name, code or alias of the language spoken. Default: what generation_config.json says, or none in the prompt. */
+  language?: string | undefined;
+  task?: Task | undefined;
+  /** Tokens of a text, its prompt and end included. Default and most: the decoder's positions. */
+  maxLength?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** A generated text. */
+export interface Generated {
+  text: string;
+  /** After the prompt; the end token is the last, where it came before the length ran out. */
+  tokens: number[];
+  /** Natural logarithm of the probability of each token. */
+  logprobs: number[];
+}
+
+/** Everything a model is made of; `Whisper.fromPretrained` and `fromConfig` put it together. */
+export interface WhisperParts {
+  /** The folder it came from, for messages. */
+  folder: string;
+  config: ModelConfig;
+  generation: GenerationConfig;
+  preprocessor: PreprocessorConfig;
+  tokenizer: WhisperTokenizer;
+  native: NativeModel;
+}
+
+/** A Whisper model with its tokenizer, on a device. Calls run one after the other on the model's own thread. */
+export class Whisper {
+  readonly folder: string;
+  readonly config: ModelConfig;
+  readonly generation: GenerationConfig;
+  readonly preprocessor: PreprocessorConfig;
+  readonly tokenizer: WhisperTokenizer;
+  /** The engine's side of the model. */
+  readonly native: NativeModel;
+
+  constructor(parts: WhisperParts) {
+    this.folder = parts.folder;
+    this.config = parts.config;
+    this.generation = parts.generation;
+    this.preprocessor = parts.preprocessor;
+    this.tokenizer = parts.tokenizer;
+    this.native = parts.native;
+  }
+
+  /**
+   * Loads a checkpoint folder in the layout of transformers (4 or 5): `config.json`, `model.safetensors` or shards with
+   * an index, a tokenizer, and where present `generation_config.json` and `preprocessor_config.json`.
+   *
+   * @throws WhisperError `ERR_FILE` when the folder or a file is missing, `ERR_CONFIG` for configurations and
+   *   tokenizers that are wrong or do not fit, `ERR_CORRUPT_FILE` and `ERR_SHAPE_MISMATCH` for weights that do not,
+   *   `ERR_OUT_OF_MEMORY`, `ERR_DEVICE_UNAVAILABLE`
+   */
+  static async fromPretrained(folder: string, options: LoadOptions = {}): Promise<Whisper> {
+    const checked = await checkModelFolder(folder);
+    const files = await weightFiles(checked);
+    return open(checked, options, (native) => native.load(files));
+  }
+
+  /**
+   * A model of the sizes that `config.json` of a folder says, with its tokenizer and random weights.
+   *
+   * @throws WhisperError as `fromPretrained`
+   */
+  static async fromConfig(folder: string, options: InitialiseOptions = {}): Promise<Whisper> {
+    const { initialisation = 'hf', seed = 42 } = options;
+    const checked = await checkModelFolder(folder);
+    const { init_std: spread } = await readModelConfig(checked);
+    if (initialisation === 'hf' && spread !== 0.02) {
+      throw new WhisperError(
+        'ERR_CONFIG',
+        `${join(checked, 'config.json')}: init_std must be 0.02 to initialise by "hf", got ${spread}`,
+      );
+    }
+    return open(checked, options, (native) => native.initialise(initialisation, seed));
+  }
+
+  /** For example `cpu (avx2, 2 threads)`. */
+  get device(): string {
+    return this.native.device;
+  }
+
+  /** Samples at 16 kHz of the audio window the model hears at once: 480,000 (30 s) in every released model. */
+  get windowSamples(): number {
+    return windowSamples(this.config);
+  }
+
+  /**
+   * Writes a folder that transformers and the converters of whisper.cpp and CTranslate2 read: weights, configurations,
+   * tokenizer. Nothing of an earlier model there is replaced before all of the new one is on the disk.
+   *
+   * @throws WhisperError `ERR_FILE` when it cannot be written; what was there before stays
+   */
+  async savePretrained(folder: string): Promise<void> {
+    await writeFiles(folder, (temporary) => this.write(temporary));
+    // Weights left by an earlier model in shards would be read instead by others.
+    await rm(join(folder, 'model.safetensors.index.json'), { force: true });
+  }
+
+  /** As `savePretrained`, for a folder that is this model's alone: it appears, or is replaced, as a whole. `more` adds files. */
+  async saveCheckpoint(folder: string, more: (temporary: string) => Promise<void>): Promise<void> {
+    await writeFolder(folder, async (temporary) => {
+      await this.write(temporary);
+      await more(temporary);
+    });
+  }
+
+  private async write(folder: string): Promise<void> {
+    const { dtype: _, ...config } = this.config;
+    const files: [string, unknown][] = [
+      [
+        'config.json',
+        {
+          ...config,
+          architectures: ['WhisperForConditionalGeneration'],
+          is_encoder_decoder: true,
+          num_hidden_layers: this.config.encoder_layers,
+          torch_dtype: 'float32',
+        },
+      ],
+      ['generation_config.json', this.generation],
+      ['preprocessor_config.json', this.preprocessor],
+    ];
+    for (const [name, content] of files) await writeFile(join(folder, name), `${sortedJson(content, 2)}\n`);
+    await this.tokenizer.savePretrained(folder);
+    await this.native.save(join(folder, 'model.safetensors'), { format: 'pt' });
+  }
+
+  /**
+   * Transcribes (or translates) a batch of clips, greedily.
+   *
+   * @param samples mono audio at 16 kHz of each clip, none longer than the model's window
+   * @returns one text per clip, in order
+   * @throws WhisperError `ERR_INVALID_ARGUMENT` for a wrong option or a clip that is too long, `ERR_CANCELLED`
+   */
+  async generate(samples: readonly Float32Array[], options: GenerateOptions = {}): Promise<Generated[]> {
+    if (samples.length === 0) return [];
+    this.checkSamples(samples);
+    const { signal, maxLength = this.config.max_target_positions } = options;
+    const prompt = this.tokenizer.promptTokens({
+      language: options.language ?? this.generation.language ?? undefined,
+      task: options.task,
+    });
+    if (
+      !Number.isInteger(maxLength) ||
+      maxLength <= prompt.length ||
+      maxLength > this.config.max_target_positions
+    ) {
+      throw new WhisperError(
+        'ERR_INVALID_ARGUMENT',
+        `the maximum length must be more than the prompt's ${prompt.length} tokens and at most ` +
+          `${this.config.max_target_positions} (max_target_positions), got ${maxLength}`,
+      );
+    }
+    const inVocabulary = (ids: readonly number[] | null | undefined): Int32Array =>
+      Int32Array.from((ids ?? []).filter((id) => id >= 0 && id < this.config.vocab_size));
+    const rows = await cancellable(signal, (cancel) =>
+      this.native.generate(
+        [...samples],
+        {
+          prompt: Int32Array.from(prompt),
+          maxLength,
+          end: this.tokenizer.eot,
+          suppress: inVocabulary(this.generation.suppress_tokens),
+          beginSuppress: inVocabulary(this.generation.begin_suppress_tokens),
+        },
+        cancel,
+      ),
+    );
+    return rows.map(({ tokens, logprobs }) => ({
+      text: this.tokenizer.decode(tokens),
+      tokens: [...tokens],
+      logprobs: [...logprobs],
+    }));
+  }
+
+  /**
+   * The loss of a batch: per row the sum of its tokens' cross-entropies and how many they are.
+   *
+   * @param batch `labels` is `[rows, time]`, ignored = -100
+   */
+  async loss(batch: NativeBatch, options: { signal?: AbortSignal | undefined } = {}): Promise<NativeLosses> {
+    this.checkSamples(batch.samples);
+    return cancellable(options.signal, (cancel) => this.native.loss(batch, cancel));
+  }
+
+  /** Waits for the calls made so far and frees the model's memory. */
+  async dispose(): Promise<void> {
+    await this.native.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+
+  private checkSamples(samples: readonly Float32Array[]): void {
+    for (const [row, clip] of samples.entries()) {
+      if (!(clip instanceof Float32Array)) {
+        throw new WhisperError(
+          'ERR_INVALID_ARGUMENT',
+          `samples[${row}] must be a Float32Array, got ${typeof clip}`,
+        );
+      }
+      if (clip.length > this.windowSamples) {
+        throw new WhisperError(
+          'ERR_INVALID_ARGUMENT',
+          `samples[${row}] is ${clip.length / 16000} s long, and the model's window ${this.windowSamples / 16000} s: ` +
+            'transcribe() takes longer audio',
+        );
+      }
+    }
+  }
+}
+
+async function open(
+  folder: string,
+  { device = 'auto', precision = 'f32' }: LoadOptions,
+  fill: (native: NativeModel) => Promise<void>,
+): Promise<Whisper> {
+  if (precision !== 'f32') {
+    throw new WhisperError('ERR_INVALID_ARGUMENT', `precision must be f32, got ${JSON.stringify(precision)}`);
+  }
+  const config = await readModelConfig(folder);
+  const preprocessor = await readPreprocessorConfig(folder, config);
+  const tokenizer = await WhisperTokenizer.fromPretrained(folder);
+  checkTokens(folder, config, tokenizer);
+  const generation = completeGenerationConfig(await readGenerationConfig(folder), config, tokenizer);
+  const native = await addon().openModel(device, nativeDims(config), precision);
+  try {
+    await fill(native);
+  } catch (error) {
+    await native.dispose();
+    throw error;
+  }
+  return new Whisper({ folder, config, generation, preprocessor, tokenizer, native });
+}
+
+/** A tokenizer of another model would train and decode nonsense without any other error. */
+function checkTokens(folder: string, config: ModelConfig, tokenizer: WhisperTokenizer): void {
+  const refuse = (message: string): never => {
+    throw new WhisperError('ERR_CONFIG', `${folder}: ${message}`);
+  };
+  if (tokenizer.vocabSize > config.vocab_size) {
+    refuse(
+      `the tokenizer has ${tokenizer.vocabSize} tokens, and config.json says vocab_size ${config.vocab_size}`,
+    );
+  }
+  if (tokenizer.sot !== config.decoder_start_token_id) {
+    refuse(
+      `<|startoftranscript|> is token ${tokenizer.sot}, and config.json says decoder_start_token_id ` +
+        `${config.decoder_start_token_id}`,
+    );
+  }
+  if (tokenizer.eot !== config.eos_token_id) {
+    refuse(
+      `<|endoftext|> is token ${tokenizer.eot}, and config.json says eos_token_id ${config.eos_token_id}`,
+    );
+  }
+}
+
+/** Runs a call of the engine that the signal can stop. */
+export async function cancellable<T>(
+  signal: AbortSignal | undefined,
+  run: (cancel: NativeCancel | undefined) => Promise<T>,
+): Promise<T> {
+  if (!signal) return run(undefined);
+  if (signal.aborted) throw new WhisperError('ERR_CANCELLED', 'cancelled', { cause: signal.reason });
+  const cancel = new (addon().Cancel)();
+  const stop = () => cancel.cancel();
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    return await run(cancel);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
