@@ -2,6 +2,8 @@
   "variables": {
     "native_sources": [
       "native/backend.cpp",
+      "native/core/json.cpp",
+      "native/core/safetensors.cpp",
       "native/cpu/adamw.cpp",
       "native/cpu/add.cpp",
       "native/cpu/argmax.cpp",

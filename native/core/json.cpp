@@ -11,7 +11,7 @@ namespace {
 
 // The offset of the first byte that is not part of well-formed UTF-8 (Unicode, table 3-7), or npos.
 size_t malformed_utf8(std::string_view text) {
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0; };
+  const auto byte = [&](size_t i) -> unsigned { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0; };
   for (size_t i = 0; i < text.size();) {
     const unsigned first = byte(i);
     if (first < 0x80) {
