@@ -1,6 +1,8 @@
 {
   "variables": {
     "native_sources": [
+      "native/audio/mel_filters.cpp",
+      "native/audio/resample.cpp",
       "native/backend.cpp",
       "native/core/json.cpp",
       "native/core/safetensors.cpp",
@@ -18,6 +20,7 @@
       "native/cpu/isa/generic.cpp",
       "native/cpu/kernels.cpp",
       "native/cpu/layernorm.cpp",
+      "native/cpu/log_mel.cpp",
       "native/cpu/mask_spans.cpp",
       "native/cpu/memory_pool.cpp",
       "native/cpu/norm.cpp",
