@@ -24,7 +24,6 @@
       "native/cpu/mask_spans.cpp",
       "native/cpu/memory_pool.cpp",
       "native/cpu/norm.cpp",
-      "native/cpu/operands.cpp",
       "native/cpu/thread_pool.cpp"
     ],
     "binding_sources": [

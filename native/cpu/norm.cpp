@@ -1,0 +1,35 @@
+// The norm of a gradient, and the factor that brings it down to the most allowed (torch.nn.utils.clip_grad_norm_).
+#include <cmath>
+#include <vector>
+
+#include "cpu/cpu_backend.h"
+#include "cpu/expect.h"
+#include "cpu/thread_pool.h"
+
+namespace whisper {
+
+// One sum in double per 64 Ki elements, added up in their order: the same bits for any number of threads.
+void CpuBackend::norm(Out norm, In x) {
+  constexpr int64_t chunk = 1 << 16;
+  const cpu::Expect op("norm");
+  const int64_t n = x.shape.size();
+  op.flat("x", x, n);
+  op.flat("norm", norm, 1);
+  std::vector<double> sums(static_cast<size_t>((n + chunk - 1) / chunk));
+  cpu::parallel_for(n, chunk, [&](int64_t begin, int64_t end) {
+    sums[static_cast<size_t>(begin / chunk)] = kernels_.elementwise.sum_of_squares(x.as<float>() + begin, end - begin);
+  });
+  double total = 0;
+  for (const double sum : sums) total += sum;
+  norm.as<float>()[0] = static_cast<float>(std::sqrt(total));
+}
+
+void CpuBackend::clip_scale(Out scale, In norm, float max_norm) {
+  const cpu::Expect op("clip_scale");
+  op.flat("norm", norm, 1);
+  op.flat("scale", scale, 1);
+  const float most = max_norm / (norm.as<float>()[0] + 1e-6f);
+  scale.as<float>()[0] = max_norm == 0 ? 1 : most > 1 ? 1 : most;  // a norm of NaN gives NaN
+}
+
+}  // namespace whisper
