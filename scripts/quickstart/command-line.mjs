@@ -42,8 +42,13 @@ export function whisperTune(args) {
     child.stdout.setEncoding('utf8').on('data', (text) => {
       output += text;
     });
+    // Ctrl-C reaches the child by itself: stay until it has saved and gone. Other signals reach only us.
+    const wait = () => {};
+    const pass = (signal) => child.kill(signal);
+    process.on('SIGINT', wait).on('SIGTERM', pass);
     child.on('error', reject);
     child.on('close', (code, signal) => {
+      process.off('SIGINT', wait).off('SIGTERM', pass);
       if (code === 0) resolve(output);
       else reject(new Error(`whisper-tune ${args[0]} ended with ${signal ?? `exit code ${code}`}`));
     });
