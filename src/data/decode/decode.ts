@@ -1,0 +1,129 @@
+// From the bytes of an audio file to samples: one decoder per format. Runs on the decoding threads (worker.ts).
+import { FLACDecoder } from '@wasm-audio-decoders/flac';
+import { OggVorbisDecoder } from '@wasm-audio-decoders/ogg-vorbis';
+import { MPEGDecoder } from 'mpg123-decoder';
+import { type DecodedAudio, missingAudio, UndecodableAudio } from './audio.js';
+import { decodeWithFfmpeg } from './ffmpeg.js';
+import { firstFrame, mpegLength } from './mpeg.js';
+import { oggDamage } from './ogg.js';
+import { decodeOpus, OtherCodec } from './opus.js';
+import { flacLength, type OwnFormat, sniff } from './sniff.js';
+import { decodeWav } from './wav.js';
+
+/** What the wasm decoders have in common. */
+interface WasmDecoded {
+  channelData: Float32Array[];
+  sampleRate: number;
+  errors: { message: string }[];
+}
+
+function damaged(errors: WasmDecoded['errors']): string | undefined {
+  const first = errors[0];
+  return first && `damaged: ${errors.length} errors, the first: ${first.message}`;
+}
+
+function result(decoded: WasmDecoded, damage: string | undefined): DecodedAudio {
+  const audio: DecodedAudio = { channels: decoded.channelData, sampleRate: decoded.sampleRate };
+  if (damage !== undefined) audio.damage = damage;
+  return audio;
+}
+
+// A decoder is made for each file (3 ms): one that met a damaged file may be left in any state.
+async function withDecoder<D extends { ready: Promise<void>; free(): void }, T>(
+  decoder: D,
+  use: (decoder: D) => T | Promise<T>,
+): Promise<T> {
+  await decoder.ready;
+  const used = await use(decoder);
+  decoder.free();
+  return used;
+}
+
+async function decodeMp3(bytes: Uint8Array): Promise<DecodedAudio> {
+  const frame = firstFrame(bytes);
+  if (!frame) throw new UndecodableAudio('mp3: there is no frame in it');
+  const decoded = await withDecoder(new MPEGDecoder(), (decoder) => decoder.decode(bytes));
+  // libmpg123 is asked for two channels always; those of a mono file are equal.
+  if (frame.channels === 1) decoded.channelData.length = Math.min(1, decoded.channelData.length);
+  const missing = missingAudio(mpegLength(bytes), decoded.samplesDecoded, 2 * frame.samples);
+  return result(decoded, damaged(decoded.errors) ?? missing);
+}
+
+async function decodeFlac(bytes: Uint8Array): Promise<DecodedAudio> {
+  const decoded = await withDecoder(new FLACDecoder(), (decoder) => decoder.decodeFile(bytes));
+  return result(decoded, damaged(decoded.errors) ?? missingAudio(flacLength(bytes), decoded.samplesDecoded));
+}
+
+async function decodeOggFlac(bytes: Uint8Array): Promise<DecodedAudio> {
+  const decoded = await withDecoder(new FLACDecoder(), (decoder) => decoder.decodeFile(bytes));
+  return result(decoded, oggDamage(bytes) ?? damaged(decoded.errors));
+}
+
+async function decodeVorbis(bytes: Uint8Array): Promise<DecodedAudio> {
+  const decoded = await withDecoder(new OggVorbisDecoder(), (decoder) => decoder.decodeFile(bytes));
+  return result(decoded, oggDamage(bytes) ?? damaged(decoded.errors));
+}
+
+const decoders: Record<OwnFormat, (bytes: Uint8Array) => DecodedAudio | Promise<DecodedAudio>> = {
+  wav: decodeWav,
+  mp3: decodeMp3,
+  flac: decodeFlac,
+  'ogg/flac': decodeOggFlac,
+  'ogg/vorbis': decodeVorbis,
+  'ogg/opus': (bytes) => decodeOpus(bytes, 'ogg/opus'),
+  webm: (bytes) => decodeOpus(bytes, 'webm'),
+};
+
+/** The formats that need nothing but this package. */
+export const ownFormats = Object.keys(decoders) as OwnFormat[];
+
+/**
+ * Decodes a whole audio file of any format.
+ *
+ * @param path where the bytes come from, for ffmpeg, which reads it again
+ * @throws UndecodableAudio with the reason
+ */
+export async function decodeBytes(bytes: Uint8Array, path?: string): Promise<DecodedAudio> {
+  if (bytes.length === 0) throw new UndecodableAudio('the file is empty');
+  const { format, own } = sniff(bytes);
+  const ffmpeg = (name: string) => decodeWithFfmpeg(path === undefined ? { bytes } : { path }, name);
+  let decoded: DecodedAudio;
+  if (own) {
+    try {
+      decoded = await decoders[format as OwnFormat](bytes);
+    } catch (error) {
+      if (error instanceof OtherCodec) decoded = await ffmpeg(error.message);
+      else if (error instanceof UndecodableAudio) throw error;
+      // The wasm decoders and the demuxer throw all kinds of errors, traps included, on damaged files.
+      else {
+        const reason = error instanceof Error ? error.message : String(error);
+        throw new UndecodableAudio(`${format}: ${(format.startsWith('ogg') && oggDamage(bytes)) || reason}`);
+      }
+    }
+  } else {
+    decoded = await ffmpeg(
+      format === 'unknown' ? `no known audio format (it begins with ${begins(bytes)})` : format,
+    );
+  }
+  return checked(decoded, format);
+}
+
+function checked(decoded: DecodedAudio, format: string): DecodedAudio {
+  const { channels, sampleRate, damage } = decoded;
+  const samples = channels[0]?.length ?? 0;
+  if (samples === 0)
+    throw new UndecodableAudio(`${format}: there is no audio in it${damage ? ` (${damage})` : ''}`);
+  if (!(sampleRate >= 1000 && sampleRate <= 1_000_000)) {
+    throw new UndecodableAudio(`${format}: a rate of ${sampleRate} Hz`);
+  }
+  for (const channel of channels) {
+    // NaN and infinity, possible in float wav files, would reach the loss.
+    if (!channel.every(Number.isFinite))
+      throw new UndecodableAudio(`${format}: samples that are no finite numbers`);
+  }
+  return decoded;
+}
+
+function begins(bytes: Uint8Array): string {
+  return JSON.stringify(String.fromCharCode(...bytes.subarray(0, 12)));
+}

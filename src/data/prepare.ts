@@ -1,0 +1,98 @@
+// From a row to what the model is fed: text to labels, audio to samples, and the reasons to leave a row out.
+import { WhisperError } from '../errors.js';
+import type { Row } from './dataset.js';
+import type { Decoder } from './decode/pool.js';
+import { loadSamples, type Resample, sampleRate } from './decode/samples.js';
+import type { DropReason } from './drops.js';
+
+/** A row ready for a batch. `text` is what the labels were made of. */
+export interface PreparedRow {
+  id: string;
+  text: string;
+  language?: string;
+  task?: string;
+  /** Mono, 16 kHz. */
+  samples: Float32Array;
+  labels: number[];
+}
+
+export type Prepared = { row: PreparedRow } | { reason: DropReason; detail: string };
+
+/** What to do with a label that is longer than the model's decoder. */
+export type LongLabelPolicy = 'drop' | 'truncate' | 'error';
+
+export interface PrepareOptions {
+  /** The labels of a row: prompt tokens, text and end token. `row.text` is already lower-cased and normalised. */
+  labels: (row: Row) => number[];
+  /** The token every decoder input begins with; a label that has it is one token shorter for the model. */
+  startToken: number;
+  /** Seconds; rows of that length or shorter are dropped. Undefined: none. */
+  minDuration?: number;
+  /** Seconds; rows of that length or longer are dropped. Undefined: none. */
+  maxDuration?: number;
+  /** The decoder's positions. Default 448. */
+  maxLabels?: number;
+  /** Default `drop`. */
+  onLongLabel?: LongLabelPolicy;
+  /** Drop rows whose text is empty. Default true. */
+  dropEmptyText?: boolean;
+  lowerCase?: boolean;
+  /** Applied after lower-casing. */
+  normalizeText?: (text: string) => string;
+  decoder?: Decoder;
+  resample?: Resample;
+}
+
+/**
+ * Prepares one row. A row is dropped for the cheapest reason first: text, then what the audio file's header says, then
+ * its samples, then the label.
+ *
+ * Durations are strict on both sides, on the decoded samples: kept when `min * 16000 < samples < max * 16000`, as the
+ * scripts of the Hugging Face fine-tuning event have it.
+ *
+ * @throws WhisperError ERR_DATA for a long label under the policy `error`, or a clip outside the data set's folder
+ */
+export async function prepareRow(row: Row, options: PrepareOptions): Promise<Prepared> {
+  const { minDuration, maxDuration, normalizeText } = options;
+  let text = options.lowerCase ? row.text.toLowerCase() : row.text;
+  if (normalizeText) text = normalizeText(text);
+  if ((options.dropEmptyText ?? true) && text.trim() === '')
+    return { reason: 'empty-text', detail: 'no text' };
+
+  const limits = { minSeconds: minDuration ?? Number.NEGATIVE_INFINITY, maxSeconds: maxDuration ?? Infinity };
+  const limited = minDuration !== undefined || maxDuration !== undefined;
+  const loaded = await loadSamples(row.audio, {
+    ...(limited && { limits }),
+    ...(options.decoder && { decoder: options.decoder }),
+    ...(options.resample && { resample: options.resample }),
+  });
+  if ('fault' in loaded) return { reason: loaded.fault, detail: loaded.detail };
+  if (loaded.damage !== undefined) return { reason: 'damaged', detail: loaded.damage };
+  const { samples } = loaded;
+  const duration = `${(samples.length / sampleRate).toFixed(2)} s`;
+  if (samples.length <= limits.minSeconds * sampleRate) return { reason: 'too-short', detail: duration };
+  if (samples.length >= limits.maxSeconds * sampleRate) return { reason: 'too-long', detail: duration };
+
+  const labels = fitLabels(row, options.labels({ ...row, text }), options);
+  if (!Array.isArray(labels)) return labels;
+  const prepared: PreparedRow = { id: row.id, text, samples, labels };
+  if (row.language !== undefined) prepared.language = row.language;
+  if (row.task !== undefined) prepared.task = row.task;
+  return { row: prepared };
+}
+
+/** The labels, made to fit the decoder's positions by the policy. */
+function fitLabels(
+  row: Row,
+  labels: number[],
+  { startToken, maxLabels = 448, onLongLabel = 'drop' }: PrepareOptions,
+): number[] | { reason: DropReason; detail: string } {
+  // The start token is the decoder's first input and no label: it takes no position of its own (see collate.ts).
+  const most = maxLabels + (labels[0] === startToken ? 1 : 0);
+  if (labels.length <= most) return labels;
+  const detail = `its label has ${labels.length - (most - maxLabels)} tokens, the model has ${maxLabels} positions`;
+  if (onLongLabel === 'drop') return { reason: 'long-label', detail };
+  if (onLongLabel === 'error') throw new WhisperError('ERR_DATA', `${row.id}: ${detail}`);
+  // The end token stays: a model that never sees it does not learn to stop.
+  return [...labels.slice(0, most - 1), labels.at(-1)!];
+}
