@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cpu/kernels/attention.h"
+#include "cpu/kernels/classifier.h"
 #include "cpu/kernels/elementwise.h"
 #include "cpu/kernels/gemm.h"
 #include "cpu/kernels/log_mel.h"
@@ -16,6 +17,7 @@ struct Kernels {
   const char* isa;
   GemmKernels gemm;
   AttentionKernels attention;
+  ClassifierKernels classifier;
   ElementwiseKernels elementwise;
   RowKernels rows;
   LogMelKernels log_mel;

@@ -1,0 +1,35 @@
+// Matrix products on the CPU: C = A·B in any of the three forms that a linear layer needs.
+#pragma once
+#include <cstdint>
+
+#include "cpu/kernels/gemm.h"
+
+namespace whisper::cpu {
+
+// One factor of a product. A[i, k] lies at rows.row(i)[k] if it is read across, at rows.row(k)[i] if along; B[k, j] at
+// rows.row(j)[k] across, at rows.row(k)[j] along:
+//
+//     y  = x·Wᵀ      x across, W across
+//     dx = dy·W      dy across, W along
+//     dW = dyᵀ·x     dy along, x along
+struct Factor {
+  enum Direction { Across, Along };
+  Rows rows;
+  Direction direction;
+};
+
+// C[m, n] = A·B + bias?, or C += A·B + bias?. Sums over k are taken in an order that depends on the sizes alone, so
+// results do not depend on the number of threads.
+struct Product {
+  int64_t m, n, k;
+  Factor a, b;
+  RowsOf<float> c;
+  const float* bias = nullptr;
+  bool add = false;
+};
+void gemm(const GemmKernels& kernels, const Product& product);
+
+// sums[j] += Σ over rows of source[r][j]
+void add_column_sums(const GemmKernels& kernels, float* sums, const Rows& source, int64_t rows, int64_t columns);
+
+}  // namespace whisper::cpu

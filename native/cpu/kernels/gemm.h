@@ -1,0 +1,75 @@
+// The pieces of a matrix product: packing of panels, the register tile, and dot products for few rows.
+// cpu/gemm.cpp builds the whole product of them; attention uses them on its own tiles.
+#pragma once
+#include <cstdint>
+#include <utility>
+
+#include "core/tensor.h"
+
+namespace whisper::cpu {
+
+// Where the rows of a matrix lie, as in View: row r starts at data + (r / period)·batch_stride + (r % period)·row_stride.
+template <class T>
+struct RowsOf {
+  T* data;
+  int64_t row_stride, batch_stride, period;
+
+  RowsOf(T* data, int64_t row_stride) : data(data), row_stride(row_stride), batch_stride(0), period(INT64_MAX) {}
+  RowsOf(T* data, const View& v)
+      : data(data), row_stride(v.row_stride), batch_stride(v.batch_stride), period(v.period() ? v.period() : 1) {}
+
+  T* row(int64_t r) const {
+    return r < period ? data + r * row_stride : data + (r / period) * batch_stride + (r % period) * row_stride;
+  }
+
+  // Row after row with an addition each, instead of a division.
+  struct Walk {
+    T* at;
+    int64_t left, period, row_stride, jump;
+    void next() {
+      at += row_stride;
+      if (--left == 0) {
+        at += jump;
+        left = period;
+      }
+    }
+  };
+  Walk from(int64_t r) const {
+    return {row(r), period - (r < period ? r : r % period), period, row_stride, batch_stride - period * row_stride};
+  }
+};
+using Rows = RowsOf<const float>;
+
+inline Rows rows_of(const In& v) { return {v.as<float>(), v}; }
+inline RowsOf<float> rows_of(const Out& v) { return {v.as<float>(), v}; }
+
+// Packs one panel. Panels are what the register tile reads, in the order in which it reads it:
+//
+//     element (k, i) at panel[k·width + i]        A panels are `tile_rows` wide, B panels `tile_columns`
+//
+//       k=0: a00 a10 a20 … | k=1: a01 a11 a21 … | k=2: …
+//
+// The panel takes `count` <= width of the matrix's lines, from `first`, and `depth` of their elements, from k0. A matrix
+// is read across (its rows are the lines: packing transposes) or along (its rows are the steps of k: packing copies).
+// Places of lines that are not there hold numbers that are never stored. Up to a vector behind the panel is overwritten.
+using Pack = void (*)(float* panel, const Rows& source, int64_t first, int64_t count, int64_t k0, int64_t depth);
+
+struct GemmKernels {
+  int64_t tile_rows, tile_columns;
+  Pack pack_a_across, pack_a_along, pack_b_across, pack_b_along;
+
+  // c[i][j] = (add ? c[i][j] : 0) + (bias ? bias[j] : 0) + Σk a(k, i)·b(k, j)   for i < rows <= tile_rows, j < columns.
+  // One A panel times a row of B panels, each b_panel elements behind the last, its steps of k `b_step` elements apart.
+  void (*multiply)(int64_t rows, int64_t columns, int64_t depth, const float* a, const float* b, int64_t b_step,
+                   int64_t b_panel, float* const* c, const float* bias, bool add);
+
+  // y[i][j] = Σk x[i][k]·w[j·w_stride + k] + (bias ? bias[j] : 0) for i < m, j < n: for few rows x, where the weight is
+  // read only once and packing it would cost more than the product.
+  void (*dots)(int64_t m, int64_t n, int64_t depth, const float* const* x, const float* w, int64_t w_stride,
+               const float* bias, float* const* y);
+
+  // sums[j] = Σ over `count` rows of source[first + r][j], j < columns
+  void (*column_sums)(float* sums, const Rows& source, int64_t first, int64_t count, int64_t columns);
+};
+
+}  // namespace whisper::cpu
