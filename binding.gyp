@@ -3,12 +3,13 @@
   "includes": ["native/sources.gypi"],
   "targets": [{
     "target_name": "whisper_tune",
-    "sources": ["<@(native_sources)", "<@(binding_sources)"],
+    "sources": ["<@(native_sources)", "<@(no_cuda_sources)", "<@(binding_sources)"],
     "dependencies": ["<!(node -p \"require('node-addon-api').targets\"):node_addon_api_except_all"],
     "include_dirs": ["native", "bindings"],
     "defines": [
       "NAPI_VERSION=9",
       "NODE_ADDON_API_DISABLE_DEPRECATED",
+      "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",  # a worker that is being terminated takes no exceptions
       "WHISPER_TUNE_VERSION=<!(node -p \"require('./package.json').version\")",
     ],
     # No -march=native and no per-file -m flags: native/cpu/isa/target.h says how wide instructions get in.

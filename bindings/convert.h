@@ -3,6 +3,7 @@
 #pragma once
 #include <napi.h>
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstdint>
@@ -74,6 +75,23 @@ struct Js<std::string> {
     return v.As<Napi::String>();
   }
   static Napi::Value to(Napi::Env env, const std::string& v) { return Napi::String::New(env, v); }
+};
+
+// An enumeration is one of a few strings: specialise Spellings with a `list` of pairs (bindings/fields.h).
+template <class T>
+struct Spellings;
+
+template <class T>
+  requires std::is_enum_v<T>
+struct Js<T> {
+  static T from(Napi::Value v, const Path& at) {
+    std::string known;
+    for (const auto& [spelling, value] : Spellings<T>::list) {
+      if (v.IsString() && v.As<Napi::String>().Utf8Value() == spelling) return value;
+      known += (known.empty() ? "'" : " or '") + std::string(spelling) + "'";
+    }
+    unexpected(at, known.c_str(), v);
+  }
 };
 
 // Typed arrays are copied in, because another thread will read them, and out, because the engine reuses its memory.

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "cpu/cpu_backend.h"
+#include "cpu/thread_pool.h"
 #include "cuda/cuda.h"
 
 namespace whisper {
@@ -19,6 +20,15 @@ std::shared_ptr<Backend> open_backend(const std::string& device) {
     if (error == std::errc{} && stop == end && index >= 0) return cuda::open(index);
   }
   fail(Code::InvalidArgument, "device: expected auto, cpu, cuda or cuda:N, got \"", device, "\"");
+}
+
+DeviceInfo device_info() {
+  DeviceInfo info{{"cpu"}, cpu::best_kernels().isa, cpu::supported_isas(), cpu::threads(), "absent"};
+  for (int i = 0; i < cuda::device_count(); ++i) {
+    info.devices.push_back("cuda:" + std::to_string(i));
+    info.cuda = "present";
+  }
+  return info;
 }
 
 }  // namespace whisper

@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/tensor.h"
 
@@ -45,5 +46,17 @@ class Backend {
 // "cpu", "cuda" or "cuda:1"; "auto" is the first GPU if there is one, and the CPU otherwise.
 // Throws DeviceUnavailable for a device that is not here, InvalidArgument for a name that is none.
 std::shared_ptr<Backend> open_backend(const std::string& device);
+
+// What this machine and this binary offer.
+struct DeviceInfo {
+  std::vector<std::string> devices;  // names that open_backend takes
+  std::string isa;                   // the CPU's instruction set in use
+  std::vector<std::string> isas;     // all it could use, narrowest first
+  int threads = 0;                   // of the CPU back end
+  std::string cuda;                  // "present" where a GPU can be opened, "absent" otherwise
+};
+
+// Throws InvalidArgument when WHISPER_TUNE_ISA or WHISPER_TUNE_THREADS is wrong.
+DeviceInfo device_info();
 
 }  // namespace whisper

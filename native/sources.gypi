@@ -28,13 +28,30 @@
       "native/cpu/mask_spans.cpp",
       "native/cpu/memory_pool.cpp",
       "native/cpu/norm.cpp",
-      "native/cpu/thread_pool.cpp"
+      "native/cpu/thread_pool.cpp",
+      "native/decode/generate.cpp",
+      "native/model/attention.cpp",
+      "native/model/block.cpp",
+      "native/model/checkpoint.cpp",
+      "native/model/decoder.cpp",
+      "native/model/dims.cpp",
+      "native/model/encoder.cpp",
+      "native/model/initialise.cpp",
+      "native/model/layers.cpp",
+      "native/model/params.cpp",
+      "native/model/whisper.cpp",
+      "native/optim/plan.cpp",
+      "native/optim/training.cpp"
     ],
     "binding_sources": [
       "bindings/addon.cpp",
       "bindings/convert.cpp",
       "bindings/error.cpp",
-      "bindings/ops.cpp"
+      "bindings/functions.cpp",
+      "bindings/lane.cpp",
+      "bindings/model.cpp",
+      "bindings/ops.cpp",
+      "bindings/promise.cpp"
     ],
     "cuda_sources": [],
     "no_cuda_sources": [

@@ -1,0 +1,80 @@
+// The addon's functions that belong to no model: what the machine offers, what a model would need, and audio.
+#include "functions.h"
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "audio/resample.h"
+#include "backend.h"
+#include "fields.h"
+#include "promise.h"
+#include "version.h"
+
+namespace whisper::js {
+namespace {
+
+LogMel log_mel_of(const std::vector<float>& samples, int mels) {
+  constexpr int64_t hop = 160;  // samples from a frame to the next
+  if (mels < 1) fail(Code::InvalidArgument, "mels: expected at least 1, got ", mels);
+  const auto n = static_cast<int64_t>(samples.size());
+  LogMel out{{}, n / hop, mels};
+  if (out.frames == 0) return out;
+  const std::shared_ptr<Backend> backend = open_backend("cpu");
+  const Tensor device = backend->empty({1, out.frames, mels});
+  backend->log_mel(device, backend->from_host(samples.data(), {1, n}));
+  backend->synchronize();
+  out.data.resize(static_cast<size_t>(device.shape.size()));
+  backend->download(out.data.data(), device.address, out.data.size() * sizeof(float));
+  return out;
+}
+
+std::vector<float> resampled(const std::vector<std::vector<float>>& channels, int from, int to) {
+  std::vector<const float*> pointers;
+  for (const std::vector<float>& channel : channels) {
+    if (channel.size() != channels[0].size())
+      fail(Code::ShapeMismatch, "channels: of ", channels[0].size(), " and of ", channel.size(), " samples");
+    pointers.push_back(channel.data());
+  }
+  const size_t n = channels.empty() ? 0 : channels[0].size();
+  const std::vector<float> mono = downmix(pointers.data(), pointers.size(), n);
+  return whisper::resample(mono.data(), mono.size(), from, to);
+}
+
+}  // namespace
+
+Napi::Value device_info(const Napi::CallbackInfo& info) {
+  return guard(info.Env(), [&]() -> Napi::Value {
+    const Napi::Value value = Js<DeviceInfo>::to(info.Env(), whisper::device_info());
+    value.As<Napi::Object>().Set("version", version);
+    return value;
+  });
+}
+
+Napi::Value plan(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    const auto dims = Js<Dims>::from(info[0], "dims");
+    const auto options = Js<PlanOptions>::from(info[1], "options");
+    return on_thread_pool(info.Env(), [=] { return settled(whisper::plan(dims, options)); });
+  });
+}
+
+Napi::Value log_mel(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    auto samples = Js<std::vector<float>>::from(info[0], "samples");
+    const int mels = Js<int>::from(info[1], "mels");
+    return on_thread_pool(info.Env(), [mels, samples = std::move(samples)] { return settled(log_mel_of(samples, mels)); });
+  });
+}
+
+Napi::Value resample(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    auto channels = Js<std::vector<std::vector<float>>>::from(info[0], "channels");
+    const int from = Js<int>::from(info[1], "from"), to = Js<int>::from(info[2], "to");
+    return on_thread_pool(info.Env(), [from, to, channels = std::move(channels)] {
+      return settled(resampled(channels, from, to));
+    });
+  });
+}
+
+}  // namespace whisper::js

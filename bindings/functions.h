@@ -1,0 +1,12 @@
+// The addon's functions that belong to no model.
+#pragma once
+#include <napi.h>
+
+namespace whisper::js {
+
+Napi::Value device_info(const Napi::CallbackInfo& info);  // deviceInfo()
+Napi::Value plan(const Napi::CallbackInfo& info);         // plan(dims, options), a promise
+Napi::Value log_mel(const Napi::CallbackInfo& info);      // logMel(samples, mels), a promise
+Napi::Value resample(const Napi::CallbackInfo& info);     // resample(channels, from, to), a promise
+
+}  // namespace whisper::js

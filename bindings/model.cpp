@@ -1,0 +1,302 @@
+// The class behind NativeModel: each method reads its arguments on the main thread and works on the lane.
+#include "model.h"
+
+#include <map>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "decode/generate.h"
+#include "error.h"
+#include "fields.h"
+#include "instance.h"
+
+namespace whisper::js {
+namespace {
+
+// The garbage collector is told of memory in steps, because each telling may make it run.
+constexpr size_t report_step = size_t{32} << 20;
+
+// The arguments of a call, by name.
+template <class T>
+T argument(const Napi::CallbackInfo& info, size_t i, const char* name) {
+  return Js<T>::from(info[i], name);
+}
+
+HostTensor to_host(Backend& backend, const Tensor& tensor) {
+  HostTensor host;
+  host.shape.assign(tensor.shape.dims.begin(), tensor.shape.dims.begin() + tensor.shape.rank);
+  host.data.resize(static_cast<size_t>(tensor.shape.size()));
+  if (!tensor.dense()) fail(Code::InvalidArgument, "a tensor of shape ", tensor.shape, " with spaced rows cannot be read");
+  backend.synchronize();
+  backend.download(host.data.data(), tensor.address, host.data.size() * sizeof(float));
+  return host;
+}
+
+}  // namespace
+
+Training& Model::Core::prepared() {
+  if (!training) fail(Code::InvalidArgument, "the model is not being trained; call prepareTraining first");
+  return *training;
+}
+
+Napi::Function Model::define(Napi::Env env) {
+  return DefineClass(env, "NativeModel",
+                     {
+                         InstanceAccessor<&Model::device>("device"),
+                         InstanceMethod<&Model::load>("load"),
+                         InstanceMethod<&Model::initialise>("initialise"),
+                         InstanceMethod<&Model::save>("save"),
+                         InstanceMethod<&Model::parameters>("parameters"),
+                         InstanceMethod<&Model::prepare_training>("prepareTraining"),
+                         InstanceMethod<&Model::step>("step"),
+                         InstanceMethod<&Model::save_optimizer>("saveOptimizer"),
+                         InstanceMethod<&Model::load_optimizer>("loadOptimizer"),
+                         InstanceMethod<&Model::end_training>("endTraining"),
+                         InstanceMethod<&Model::loss>("loss"),
+                         InstanceMethod<&Model::generate>("generate"),
+                         InstanceMethod<&Model::logits>("logits"),
+                         InstanceMethod<&Model::observe>("observe"),
+                         InstanceMethod<&Model::read>("read"),
+                         InstanceMethod<&Model::accumulate>("accumulate"),
+                         InstanceMethod<&Model::memory>("memory"),
+                         InstanceMethod<&Model::dispose>("dispose"),
+                     });
+}
+
+Model::Model(const Napi::CallbackInfo& info)
+    : ObjectWrap(info),
+      env_(info.Env()),
+      // Alive while its work is.
+      lane_(info.Env(), [this](bool busy) { busy ? Ref() : Unref(); }, [this] { core_.reset(); }) {
+  napi_add_env_cleanup_hook(env_, environment_ends, this);
+}
+
+Model::~Model() {
+  napi_remove_env_cleanup_hook(env_, environment_ends, this);
+  lane_.close();
+  int64_t total = 0;
+  if (reported_ > 0) napi_adjust_external_memory(env_, -static_cast<int64_t>(reported_), &total);
+}
+
+void Model::report_memory(Napi::Env env, size_t live) {
+  const size_t difference = live > reported_ ? live - reported_ : reported_ - live;
+  if (difference < report_step && live > 0) return;
+  Napi::MemoryManagement::AdjustExternalMemory(env, static_cast<int64_t>(live) - static_cast<int64_t>(reported_));
+  reported_ = live;
+}
+
+template <class F>
+Napi::Value Model::call(Napi::Env env, std::shared_ptr<Cancel> cancel, F work) {
+  if (disposed_) fail(Code::InvalidArgument, "the model is disposed");
+  return lane_.run(env, std::move(cancel), [this, work = std::move(work)](const Cancel& flag) -> Settle {
+    if (!core_) fail(Code::InvalidArgument, "the model is not open");
+    Settle result = [](Napi::Env e) -> Napi::Value { return e.Undefined(); };
+    if constexpr (std::is_void_v<decltype(work(*core_, flag))>) work(*core_, flag);
+    else result = settled(work(*core_, flag));
+    return [this, result = std::move(result), live = core_->whisper.backend().live_bytes()](Napi::Env e) {
+      report_memory(e, live);
+      return result(e);
+    };
+  });
+}
+
+Napi::Value Model::open(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    auto device = argument<std::string>(info, 0, "device");
+    const auto dims = argument<Dims>(info, 1, "dims");
+    const auto precision = argument<Precision>(info, 2, "precision");
+    Model* model = Unwrap(Instance::of(info.Env()).model_class.New({}));
+    return model->lane_.run(info.Env(), nullptr, [=, device = std::move(device)](const Cancel&) -> Settle {
+      model->core_ = std::make_unique<Core>(open_backend(device), dims, precision);
+      Backend& backend = model->core_->whisper.backend();
+      return [model, name = backend.name(), live = backend.live_bytes()](Napi::Env env) {
+        model->device_ = name;
+        model->report_memory(env, live);
+        return model->Value();
+      };
+    });
+  });
+}
+
+Napi::Value Model::device(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), device_); }
+
+Napi::Value Model::load(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    return call(info.Env(), [files = argument<std::vector<std::string>>(info, 0, "files")](Core& core, const Cancel&) {
+      core.whisper.load(files);
+    });
+  });
+}
+
+Napi::Value Model::initialise(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    const auto scheme = argument<Whisper::Initialisation>(info, 0, "scheme");
+    const auto seed = argument<uint64_t>(info, 1, "seed");
+    return call(info.Env(), [=](Core& core, const Cancel&) { core.whisper.initialise(scheme, seed); });
+  });
+}
+
+Napi::Value Model::save(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    auto path = argument<std::string>(info, 0, "path");
+    auto metadata = argument<std::map<std::string, std::string>>(info, 1, "metadata");
+    return call(info.Env(), [path = std::move(path), metadata = std::move(metadata)](Core& core, const Cancel&) {
+      core.whisper.save(path, metadata);
+    });
+  });
+}
+
+Napi::Value Model::parameters(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    return call(info.Env(), [](Core& core, const Cancel&) {
+      std::vector<ParameterInfo> list;
+      for (const Param& p : core.whisper.params().list()) list.push_back({p.name, p.file_shape()});
+      return list;
+    });
+  });
+}
+
+Napi::Value Model::prepare_training(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    return call(info.Env(), [options = argument<TrainingOptions>(info, 0, "options")](Core& core, const Cancel&) {
+      core.training.reset();  // the old moments go before the new ones come
+      core.training.emplace(core.whisper, options);
+    });
+  });
+}
+
+Napi::Value Model::step(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    auto batches = argument<std::vector<Batch>>(info, 0, "batches");
+    auto options = argument<StepOptions>(info, 1, "options");
+    return call(info.Env(), CancelHandle::from(info[2], "cancel"),
+                [batches = std::move(batches), options = std::move(options)](Core& core, const Cancel& cancel) {
+                  return core.prepared().step(batches, options, cancel);
+                });
+  });
+}
+
+Napi::Value Model::save_optimizer(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    return call(info.Env(), [path = argument<std::string>(info, 0, "path")](Core& core, const Cancel&) {
+      core.prepared().save(path);
+    });
+  });
+}
+
+Napi::Value Model::load_optimizer(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    return call(info.Env(), [path = argument<std::string>(info, 0, "path")](Core& core, const Cancel&) {
+      core.prepared().load(path);
+    });
+  });
+}
+
+Napi::Value Model::end_training(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    return call(info.Env(), [](Core& core, const Cancel&) {
+      core.training.reset();
+      core.whisper.params().end_training();
+    });
+  });
+}
+
+Napi::Value Model::loss(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    auto batch = argument<Batch>(info, 0, "batch");
+    return call(info.Env(), CancelHandle::from(info[1], "cancel"), [batch = std::move(batch)](Core& core, const Cancel&) {
+      return core.whisper.loss(batch);
+    });
+  });
+}
+
+Napi::Value Model::generate(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    auto samples = argument<std::vector<std::vector<float>>>(info, 0, "samples");
+    auto options = argument<GenerateOptions>(info, 1, "options");
+    return call(info.Env(), CancelHandle::from(info[2], "cancel"),
+                [samples = std::move(samples), options = std::move(options)](Core& core, const Cancel& cancel) {
+                  return whisper::generate(core.whisper, samples, options, cancel);
+                });
+  });
+}
+
+Napi::Value Model::logits(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    return call(info.Env(), [batch = argument<Batch>(info, 0, "batch")](Core& core, const Cancel&) {
+      Whisper& whisper = core.whisper;
+      Context c{whisper.backend()};
+      return to_host(c.backend, whisper.logits(c, whisper.features(batch.samples, batch.mask_spans), batch));
+    });
+  });
+}
+
+Napi::Value Model::observe(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    return call(info.Env(), [batch = argument<Batch>(info, 0, "batch")](Core& core, const Cancel&) {
+      Whisper& whisper = core.whisper;
+      std::map<std::string, HostTensor> seen;
+      Context c{whisper.backend()};
+      c.observer = [&](const std::string& name, const Tensor& t) { seen[name] = to_host(c.backend, t); };
+      whisper.logits(c, whisper.features(batch.samples, batch.mask_spans), batch);
+      return seen;
+    });
+  });
+}
+
+Napi::Value Model::read(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    auto name = argument<std::string>(info, 0, "name");
+    const auto what = argument<What>(info, 1, "what");
+    return call(info.Env(), [=, name = std::move(name)](Core& core, const Cancel&) {
+      const Param& p = core.whisper.params().find(name);
+      if (what == What::grad && !p.grad) fail(Code::InvalidArgument, name, " has no gradient: it is not being trained");
+      const Tensor& tensor = what == What::grad ? p.grad : p.value;
+      return HostTensor{p.file_shape(), to_file_layout(core.whisper.backend(), p, tensor)};
+    });
+  });
+}
+
+Napi::Value Model::accumulate(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    auto batch = argument<Batch>(info, 0, "batch");
+    const auto scale = argument<float>(info, 1, "scale");
+    return call(info.Env(), [scale, batch = std::move(batch)](Core& core, const Cancel&) {
+      Context& c = core.prepared().context();
+      c.tape.clear();  // of a call that ended in an error
+      return core.whisper.accumulate(c, batch, scale);
+    });
+  });
+}
+
+Napi::Value Model::memory(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    return call(info.Env(), [](Core& core, const Cancel&) {
+      const Backend& backend = core.whisper.backend();
+      return MemoryInfo{backend.live_bytes(), backend.peak_bytes()};
+    });
+  });
+}
+
+Napi::Value Model::dispose(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&]() -> Napi::Value {
+    if (disposed_) {
+      const auto deferred = Napi::Promise::Deferred::New(info.Env());
+      deferred.Resolve(info.Env().Undefined());
+      return deferred.Promise();
+    }
+    disposed_ = true;
+    const auto free = [this](const Cancel&) -> Settle {
+      core_.reset();
+      return [this](Napi::Env env) -> Napi::Value {
+        report_memory(env, 0);
+        return env.Undefined();
+      };
+    };
+    return lane_.run(info.Env(), nullptr, free, /*last=*/true);
+  });
+}
+
+}  // namespace whisper::js
