@@ -14,20 +14,28 @@ export const modelOptions = {
   device: string('where to compute: auto or cpu', 'auto'),
 };
 
-/** Which data, and what becomes of it. */
-export const dataOptions = {
+/** Which data. */
+export const datasetOptions = {
   dataset_name: required('folder of the data set (Common Voice, audio folder) or a manifest file'),
   dataset_config_name: string('sub-folder of the data set, as a language of Common Voice', undefined),
-  train_split_name: string('split to train on; a+b joins two', 'train'),
-  eval_split_name: string('split to evaluate on; a+b joins two', 'test'),
-  audio_column_name: string('column with the audio file', undefined),
-  text_column_name: string('column with the text', undefined),
+  train_split_name: string('split to train on; a+b is one after the other', 'train'),
+  eval_split_name: string('split to evaluate on; a+b is one after the other', 'test'),
+  audio_column_name: string('column with the audio file (default: found by its name)', undefined),
+  text_column_name: string('column with the text (default: found by its name)', undefined),
+};
+
+/** What becomes of the rows: also options of `Trainer`, in camelCase. */
+export const rowOptions = {
   language: string('language of the speech, by name or code: its token begins every label', undefined),
-  task: choice('what the labels are', ['transcribe', 'translate'], 'transcribe'),
-  max_duration_in_seconds: number('longer audio is dropped from training', 20, { above: 0 }),
-  min_duration_in_seconds: number('shorter audio is dropped from training', 0, { least: 0 }),
+  task: choice('what the texts are', ['transcribe', 'translate'], 'transcribe'),
+  max_duration_in_seconds: number('audio of this length or longer is dropped from training', 20, {
+    above: 0,
+  }),
+  min_duration_in_seconds: number('audio of this length or shorter is dropped from training', 0, {
+    least: 0,
+  }),
   on_long_label: choice(
-    'what to do with labels longer than the decoder has positions',
+    'what to do with labels longer than the decoder has positions, in training',
     ['drop', 'truncate', 'error'],
     'drop',
   ),
@@ -94,6 +102,9 @@ export const trainingOptions = {
   resume_from_checkpoint: string('checkpoint folder to go on from, or true for the last one', undefined),
 };
 
+/** The options of `Trainer`. */
+export const trainerOptions = { ...rowOptions, ...trainingOptions };
+
 /** What the train command does. */
 export const phaseOptions = {
   do_train: boolean('train', false),
@@ -101,9 +112,7 @@ export const phaseOptions = {
 };
 
 /** Options of training, in camelCase and complete. */
-export type TrainingArguments = Values<typeof trainingOptions>;
-export type DataArguments = Values<typeof dataOptions>;
-export type ModelArguments = Values<typeof modelOptions>;
+export type TrainingArguments = Values<typeof trainerOptions>;
 
 /** The metric that decides about the best checkpoint, as `eval_wer`; undefined when nothing asked for one. */
 export function bestMetric(options: TrainingArguments): string | undefined {
@@ -143,6 +152,12 @@ export function checkTogether(options: TrainingArguments, spell: (name: string) 
   }
   if (metric !== undefined && options.evalStrategy === 'no') {
     refuse(`${spell('metric_for_best_model')} needs an ${spell('eval_strategy')} of steps or epoch, got no`);
+  }
+  if (options.minDurationInSeconds >= options.maxDurationInSeconds) {
+    refuse(
+      `${spell('min_duration_in_seconds')} must be below ${spell('max_duration_in_seconds')}, ` +
+        `got ${options.minDurationInSeconds} and ${options.maxDurationInSeconds}`,
+    );
   }
   if (options.maxSteps === 0) refuse(`${spell('max_steps')} must be at least 1, or -1 for none, got 0`);
 }

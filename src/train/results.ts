@@ -1,0 +1,59 @@
+// Results as the scripts of transformers leave them: train_results.json, eval_results.json and all_results.json.
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Evaluation } from '../evaluate/evaluate.js';
+import { writeFiles } from '../model/checkpoint.js';
+import { sortedJson } from '../model/json-file.js';
+import type { RunState } from './state.js';
+
+export type Metrics = Record<string, number>;
+
+/** An evaluation under transformers' names: `eval_loss`, `eval_wer` and `eval_cer` in percent, speeds. */
+export function evaluationMetrics(evaluation: Evaluation): Metrics {
+  const { loss, wer, cer, samples, batches, seconds } = evaluation;
+  return {
+    ...(loss === undefined ? {} : { eval_loss: loss }),
+    ...(wer === undefined ? {} : { eval_wer: wer }),
+    ...(cer === undefined ? {} : { eval_cer: cer }),
+    eval_runtime: round(seconds),
+    eval_samples: samples,
+    eval_samples_per_second: round(samples / seconds),
+    eval_steps_per_second: round(batches / seconds),
+  };
+}
+
+/** The summary of a whole training. */
+export function trainingMetrics(state: RunState, flos: number): Metrics {
+  return {
+    epoch: state.epoch,
+    total_flos: flos,
+    train_loss: state.lossSum / Math.max(1, state.step),
+    train_runtime: round(state.seconds),
+    train_samples: state.rows,
+    train_samples_per_second: round(state.rows / state.seconds),
+    train_steps_per_second: round(state.step / state.seconds),
+  };
+}
+
+/** Writes `{split}_results.json` and merges the metrics into `all_results.json`. */
+export async function writeResults(
+  outputDir: string,
+  split: 'train' | 'eval',
+  metrics: Metrics,
+): Promise<void> {
+  const before = await readFile(join(outputDir, 'all_results.json'), 'utf8')
+    .then((text): unknown => JSON.parse(text))
+    .catch(() => ({}));
+  await writeFiles(outputDir, async (temporary) => {
+    await writeFile(join(temporary, `${split}_results.json`), sortedJson(metrics, 4));
+    await writeFile(
+      join(temporary, 'all_results.json'),
+      sortedJson({ ...(before as Metrics), ...metrics }, 4),
+    );
+  });
+}
+
+// Three decimals, as speed_metrics of transformers rounds.
+function round(value: number): number {
+  return Number.isFinite(value) ? Math.round(value * 1000) / 1000 : 0;
+}

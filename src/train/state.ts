@@ -1,0 +1,164 @@
+// What a run remembers: trainer_state.json as transformers writes it, and beside it what an exact resume needs.
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { BatchesState } from '../data/batches.js';
+import { readJson, sortedJson } from '../model/json-file.js';
+
+/** Where reading the data goes on, the sums of losses, and the settings that must stay the same. */
+export const STATE_FILE = 'whisper_tune_state.json';
+
+/** One line of `log_history`: a training line, an evaluation line or the summary at the end. */
+export type HistoryRow = { step: number; epoch: number } & Record<string, number>;
+
+/** The run's own part of the state. */
+export interface RunState {
+  step: number;
+  /** Passes over the data, with a fraction. */
+  epoch: number;
+  history: HistoryRow[];
+  bestMetric: number | undefined;
+  bestStep: number | undefined;
+  /** Folder of the best checkpoint. */
+  bestCheckpoint: string | undefined;
+  /** Sum of the losses of all steps. */
+  lossSum: number;
+  /** Of the steps since the last log line. */
+  unlogged: { lossSum: number; steps: number };
+  rows: number;
+  /** Wall time of training, over all resumes. */
+  seconds: number;
+}
+
+export function newRunState(): RunState {
+  return {
+    step: 0,
+    epoch: 0,
+    history: [],
+    bestMetric: undefined,
+    bestStep: undefined,
+    bestCheckpoint: undefined,
+    lossSum: 0,
+    unlogged: { lossSum: 0, steps: 0 },
+    rows: 0,
+    seconds: 0,
+  };
+}
+
+/** Settings of the run that `trainer_state.json` repeats. */
+export interface RunSettings {
+  maxSteps: number;
+  epochs: number;
+  evalSteps: number;
+  loggingSteps: number;
+  saveSteps: number;
+  batchSize: number;
+  /** Counted as transformers does: 6 × features × parameters. */
+  flos: number;
+}
+
+/** The content of `trainer_state.json` (transformers, trainer_callback.py: TrainerState). */
+export function trainerStateJson(state: RunState, settings: RunSettings): string {
+  return `${sortedJson(
+    {
+      best_global_step: state.bestStep ?? null,
+      best_metric: state.bestMetric ?? null,
+      best_model_checkpoint: state.bestCheckpoint ?? null,
+      epoch: state.epoch,
+      eval_steps: settings.evalSteps,
+      global_step: state.step,
+      is_hyper_param_search: false,
+      is_local_process_zero: true,
+      is_world_process_zero: true,
+      log_history: state.history,
+      logging_steps: settings.loggingSteps,
+      max_steps: settings.maxSteps,
+      num_input_tokens_seen: 0,
+      num_train_epochs: settings.epochs,
+      save_steps: settings.saveSteps,
+      stateful_callbacks: {},
+      total_flos: settings.flos,
+      train_batch_size: settings.batchSize,
+      trial_name: null,
+      trial_params: null,
+    },
+    2,
+  )}\n`;
+}
+
+const historySchema = z.looseObject({
+  best_global_step: z.int().nullish(),
+  best_metric: z.number().nullable(),
+  best_model_checkpoint: z.string().nullable(),
+  epoch: z.number(),
+  global_step: z.int().nonnegative(),
+  log_history: z.array(z.record(z.string(), z.number())),
+});
+
+const ownSchema = z.strictObject({
+  version: z.literal(1),
+  max_steps: z.int().positive(),
+  loss_sum: z.number(),
+  unlogged: z.strictObject({ lossSum: z.number(), steps: z.int().nonnegative() }),
+  rows: z.int().nonnegative(),
+  seconds: z.number().nonnegative(),
+  options: z.record(z.string(), z.unknown()),
+  // Checked where it is used, by the data pipeline.
+  data: z.custom<BatchesState>((value) => value !== null && typeof value === 'object'),
+});
+
+/** Writes both files into a checkpoint folder. */
+export async function writeRunState(
+  folder: string,
+  state: RunState,
+  settings: RunSettings,
+  options: Record<string, unknown>,
+  data: BatchesState,
+): Promise<void> {
+  await writeFile(join(folder, 'trainer_state.json'), trainerStateJson(state, settings));
+  const own: z.infer<typeof ownSchema> = {
+    version: 1,
+    max_steps: settings.maxSteps,
+    loss_sum: state.lossSum,
+    unlogged: state.unlogged,
+    rows: state.rows,
+    seconds: state.seconds,
+    options,
+    data,
+  };
+  await writeFile(join(folder, STATE_FILE), `${sortedJson(own, 1)}\n`);
+}
+
+export interface SavedRun {
+  state: RunState;
+  maxSteps: number;
+  options: Record<string, unknown>;
+  data: BatchesState;
+}
+
+/**
+ * Reads both files of a checkpoint folder.
+ *
+ * @throws WhisperError `ERR_FILE` or `ERR_CONFIG` naming the file and the key
+ */
+export async function readRunState(folder: string): Promise<SavedRun> {
+  const shared = await readJson(join(folder, 'trainer_state.json'), historySchema);
+  const own = await readJson(join(folder, STATE_FILE), ownSchema);
+  return {
+    state: {
+      step: shared.global_step,
+      epoch: shared.epoch,
+      history: shared.log_history as HistoryRow[],
+      bestMetric: shared.best_metric ?? undefined,
+      bestStep: shared.best_global_step ?? undefined,
+      bestCheckpoint: shared.best_model_checkpoint ?? undefined,
+      lossSum: own.loss_sum,
+      unlogged: own.unlogged,
+      rows: own.rows,
+      seconds: own.seconds,
+    },
+    maxSteps: own.max_steps,
+    options: own.options,
+    data: own.data,
+  };
+}

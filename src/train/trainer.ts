@@ -1,0 +1,503 @@
+// The training loop: data, updates, evaluations and checkpoints, told as a stream of events.
+import { stat, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { type BatchesState, type BatchStream, batches } from '../data/batches.js';
+import type { Source } from '../data/dataset.js';
+import { WhisperError } from '../errors.js';
+import { type Evaluation, evaluate } from '../evaluate/evaluate.js';
+import { removeUnfinished, weightFiles, writeFiles } from '../model/checkpoint.js';
+import { checkTrainable } from '../model/config.js';
+import { sortedJson } from '../model/json-file.js';
+import type { Whisper } from '../model/whisper.js';
+import type { NativeStepResult } from '../native.js';
+import { languageCode } from '../processor/languages.js';
+import { basicNormalizer } from '../processor/normalizers/basic.js';
+import { bestMetric, checkTogether, type TrainingArguments, trainerOptions } from './arguments.js';
+import { findResume, rotateCheckpoints } from './checkpoints.js';
+import type { TrainingEvent } from './events.js';
+import { camelCase, resolveOptions } from './option.js';
+import { evaluationMetrics, trainingMetrics } from './results.js';
+import { scheduleFactor } from './schedule.js';
+import {
+  newRunState,
+  type RunSettings,
+  type RunState,
+  readRunState,
+  type SavedRun,
+  trainerStateJson,
+  writeRunState,
+} from './state.js';
+import { divergedRow, nextStep, stepLoss, type TrainingStep } from './step.js';
+
+/** Options of training under transformers' names in camelCase; those left out have the defaults of `arguments.ts`. */
+export interface TrainerOptions extends Partial<TrainingArguments> {
+  /** Everything is written here. */
+  outputDir: string;
+  trainDataset: Source;
+  evalDataset?: Source | undefined;
+  /** Stops training after the update in progress, with a checkpoint. */
+  signal?: AbortSignal | undefined;
+}
+
+const OPTIMIZER_FILE = 'optimizer.safetensors';
+
+/**
+ * Fine-tunes a model.
+ *
+ * ```ts
+ * const trainer = new Trainer(model, { trainDataset, evalDataset, outputDir: 'out', maxSteps: 500, language: 'es' });
+ * for await (const event of trainer.train()) if (event.type === 'log') console.log(event.step, event.loss);
+ * await model.savePretrained('out');
+ * ```
+ *
+ * A run is a function of its data, options and seed: repeated, or stopped and resumed, it gives the same bits.
+ */
+export class Trainer {
+  readonly model: Whisper;
+  readonly options: Readonly<TrainingArguments>;
+  readonly #trainDataset: Source;
+  readonly #evalDataset: Source | undefined;
+  readonly #signal: AbortSignal | undefined;
+
+  #run: RunState = newRunState();
+  #maxSteps = 0;
+  #flosPerRow = 0;
+  #sourceRows: number | undefined;
+  /** The last evaluation and the step whose weights it is of. */
+  #evaluated: { step: number; evaluation: Evaluation } | undefined;
+  #savedStep = 0;
+
+  /**
+   * @throws WhisperError `ERR_INVALID_ARGUMENT` for wrong or contradicting options, `ERR_CONFIG` for a model that cannot
+   *   be trained here
+   */
+  constructor(model: Whisper, options: TrainerOptions) {
+    const { trainDataset, evalDataset, signal, ...rest } = options;
+    this.model = model;
+    this.#trainDataset = trainDataset;
+    this.#evalDataset = evalDataset;
+    this.#signal = signal;
+    for (const name of Object.keys(rest)) {
+      if (!Object.keys(trainerOptions).some((known) => camelCase(known) === name)) {
+        throw new WhisperError('ERR_INVALID_ARGUMENT', `Trainer has no option ${name}`);
+      }
+    }
+    this.options = resolveOptions(trainerOptions, rest);
+    checkTogether(this.options, camelCase);
+    if (this.options.evalStrategy !== 'no' && !evalDataset) {
+      throw new WhisperError(
+        'ERR_INVALID_ARGUMENT',
+        `evalStrategy ${this.options.evalStrategy} needs an evalDataset`,
+      );
+    }
+    checkTrainable(model.config, join(model.folder, 'config.json'));
+    const prompt = model.tokenizer.promptTokens(this.#prompt);
+    const most = model.config.max_target_positions;
+    const length = this.options.generationMaxLength ?? most;
+    if (length <= prompt.length || length > most) {
+      throw new WhisperError(
+        'ERR_INVALID_ARGUMENT',
+        `generationMaxLength must be more than the prompt's ${prompt.length} tokens and at most ${most} ` +
+          `(max_target_positions), got ${length}`,
+      );
+    }
+  }
+
+  /** Where training is: updates made, losses, best checkpoint. */
+  get state(): Readonly<RunState> {
+    return this.#run;
+  }
+
+  /** Updates of the whole training; known once it has started. */
+  get maxSteps(): number {
+    return this.#maxSteps;
+  }
+
+  /** `train_loss`, `train_runtime` and the other keys of `train_results.json`. */
+  metrics(): Record<string, number> {
+    return trainingMetrics(this.#run, this.#flos);
+  }
+
+  /**
+   * Trains, evaluates and saves as the options say. Leaving the loop early stops training without a checkpoint; the
+   * signal stops it with one.
+   *
+   * @throws WhisperError `ERR_DIVERGED` naming the row when a loss is not finite (a checkpoint of the last good update is
+   *   written first), `ERR_DATA`, `ERR_FILE` when a checkpoint cannot be written, `ERR_OUT_OF_MEMORY`
+   */
+  async *train(): AsyncGenerator<TrainingEvent, void, void> {
+    const { options, model } = this;
+    const saved = await this.#openOutput();
+    const counts = await this.#countParameters();
+    if (options.maxSteps < 0 && !saved) {
+      yield { type: 'notice', message: 'counting the rows that can be used, to know the number of updates' };
+    }
+    this.#maxSteps = await this.#countSteps(saved?.run);
+    if (saved) yield* changedOptions(saved.run, options, this.#maxSteps);
+
+    let last = performance.now();
+    const stream = this.#batches({ state: saved?.run.data });
+    try {
+      await model.native.prepareTraining({
+        freezeEncoder: options.freezeEncoder,
+        checkpointing: options.gradientCheckpointing,
+      });
+      if (saved) await model.native.loadOptimizer(join(saved.folder, OPTIMIZER_FILE));
+      yield {
+        type: 'start',
+        step: this.#run.step,
+        maxSteps: this.#maxSteps,
+        device: model.device,
+        ...counts,
+        resumedFrom: saved?.folder,
+      };
+      if (this.#run.step === 0 && options.evalStrategy !== 'no' && options.evalOnStart)
+        yield* this.#evaluate();
+
+      last = performance.now();
+      while (this.#run.step < this.#maxSteps && !this.#stopping) {
+        const step = await nextStep(stream, this.#run.step, options, model.config);
+        const learningRate = this.#learningRate();
+        const result = await model.native.step(step.micro, {
+          scales: step.scales,
+          learningRate,
+          beta1: options.adamBeta1,
+          beta2: options.adamBeta2,
+          epsilon: options.adamEpsilon,
+          weightDecay: options.weightDecay,
+          maxGradNorm: options.maxGradNorm,
+          labelSmoothing: options.labelSmoothingFactor,
+        });
+        if (!result.finite) throw await this.#diverged(step, result, stream);
+
+        const seconds = (performance.now() - last) / 1000;
+        last = performance.now();
+        const loss = this.#note(step, result, stream, seconds);
+        yield this.#stepEvent(step, result, loss, learningRate, seconds);
+        yield* this.#log(learningRate, result.gradNorm);
+        const { step: number, epoch } = this.#run;
+        if (step.endsPass) yield { type: 'epoch', epoch, step: number, data: stream.drops() };
+        if (due(options.evalStrategy, this.#evalSteps, number, step)) yield* this.#evaluate();
+        const finished = number === this.#maxSteps && options.saveStrategy === 'steps';
+        if (finished || due(options.saveStrategy, options.saveSteps, number, step)) yield* this.#save(stream);
+        // Evaluating and saving are no part of the next step's time, but of the run's.
+        this.#run.seconds += (performance.now() - last) / 1000;
+        last = performance.now();
+      }
+
+      if (this.#stopping && this.#run.step > this.#savedStep) yield* this.#save(stream);
+      const best = this.#stopping ? undefined : await this.#loadBest();
+      const { step, epoch, seconds } = this.#run;
+      const trainLoss = this.#run.lossSum / Math.max(1, step);
+      if (!this.#stopping) this.#run.history.push({ step, ...this.metrics(), epoch });
+      await writeFiles(options.outputDir, (temporary) =>
+        writeFile(join(temporary, 'trainer_state.json'), trainerStateJson(this.#run, this.#settings)),
+      );
+      const reason = this.#stopping ? 'stopped' : 'done';
+      yield { type: 'end', step, epoch, trainLoss, seconds, reason, best, data: stream.drops() };
+    } finally {
+      await stream.return();
+      await model.native.endTraining();
+    }
+  }
+
+  /**
+   * Evaluates the model as it is on the evaluation set. When that has just been done for the same weights, the result is
+   * that one.
+   *
+   * @throws WhisperError `ERR_INVALID_ARGUMENT` without an `evalDataset`, otherwise as `evaluate`
+   */
+  async evaluate(): Promise<Evaluation> {
+    const { options } = this;
+    if (!this.#evalDataset) throw new WhisperError('ERR_INVALID_ARGUMENT', 'evaluate needs an evalDataset');
+    if (this.#evaluated?.step === this.#run.step) return this.#evaluated.evaluation;
+    const evaluation = await evaluate(this.model, this.#evalDataset, {
+      ...this.#prompt,
+      batchSize: options.perDeviceEvalBatchSize,
+      maxLength: options.generationMaxLength,
+      normalizer: options.doNormalizeEval ? 'basic' : 'none',
+      lowerCase: options.doLowerCase,
+      removePunctuation: options.doRemovePunctuation,
+      generate: options.predictWithGenerate,
+      signal: this.#signal,
+    });
+    this.#evaluated = { step: this.#run.step, evaluation };
+    return evaluation;
+  }
+
+  get #stopping(): boolean {
+    return this.#signal?.aborted ?? false;
+  }
+
+  get #evalSteps(): number {
+    return this.options.evalSteps ?? this.options.loggingSteps;
+  }
+
+  get #prompt() {
+    return { language: this.options.language, task: this.options.task };
+  }
+
+  get #flos(): number {
+    return this.#flosPerRow * this.#run.rows;
+  }
+
+  get #settings(): RunSettings {
+    const { options } = this;
+    return {
+      maxSteps: this.#maxSteps,
+      epochs: options.maxSteps > 0 ? Math.ceil(this.#run.epoch) : options.numTrainEpochs,
+      evalSteps: this.#evalSteps,
+      loggingSteps: options.loggingSteps,
+      saveSteps: options.saveSteps,
+      batchSize: options.perDeviceTrainBatchSize,
+      flos: this.#flos,
+    };
+  }
+
+  /** Finds the checkpoint to go on from, loads it, and writes down what decoding will need. */
+  async #openOutput(): Promise<{ folder: string; run: SavedRun } | undefined> {
+    const { options, model } = this;
+    await removeUnfinished(options.outputDir);
+    const folder = await findResume(
+      options.outputDir,
+      options.resumeFromCheckpoint,
+      options.overwriteOutputDir,
+    );
+    // A folder that cannot be written to must show before the first hour of training, not after it.
+    await writeFiles(options.outputDir, async () => {});
+    if (options.language !== undefined) {
+      model.generation.language = languageCode(options.language);
+      model.generation.task = options.task;
+      // transformers refuses a language beside the older way of forcing one.
+      delete model.generation.forced_decoder_ids;
+    }
+    this.#sourceRows = await this.#trainDataset.count?.();
+    if (folder === undefined) return undefined;
+    const run = await readRunState(folder);
+    await model.native.load(await weightFiles(folder));
+    this.#run = run.state;
+    this.#savedStep = run.state.step;
+    return { folder, run };
+  }
+
+  #batches(more: { state?: BatchesState | undefined; passes?: number; shuffleBuffer?: number }): BatchStream {
+    const { options, model } = this;
+    const { state, ...rest } = more;
+    return batches({
+      source: this.#trainDataset,
+      batchSize: options.perDeviceTrainBatchSize,
+      shuffleBuffer: options.streaming ? options.shuffleBufferSize : Number.MAX_SAFE_INTEGER,
+      seed: options.seed,
+      prefetch: Math.max(2, options.gradientAccumulationSteps),
+      labels: ({ text }) => model.tokenizer.labels(text, this.#prompt),
+      startToken: model.config.decoder_start_token_id,
+      maxLabels: model.config.max_target_positions,
+      onLongLabel: options.onLongLabel,
+      minDuration: options.minDurationInSeconds,
+      // Never more than the model hears at once; half a sample more, for clips that fill the window exactly.
+      maxDuration: Math.min(options.maxDurationInSeconds, (model.windowSamples + 0.5) / 16000),
+      lowerCase: options.doLowerCase,
+      ...(options.doRemovePunctuation && { normalizeText: (text: string) => basicNormalizer(text).trim() }),
+      ...(state && { state }),
+      ...rest,
+    });
+  }
+
+  /** `max_steps`, or as many as the epochs have: a pass over the data counts the rows that can be used. */
+  async #countSteps(saved: SavedRun | undefined): Promise<number> {
+    const { options } = this;
+    if (options.maxSteps > 0) return options.maxSteps;
+    if (saved && saved.options.numTrainEpochs === options.numTrainEpochs) return saved.maxSteps;
+    const stream = this.#batches({ passes: 1, shuffleBuffer: 1 });
+    let count = 0;
+    for await (const _ of stream) {
+      count++;
+      if (this.#stopping) break;
+    }
+    return Math.ceil(options.numTrainEpochs * Math.ceil(count / options.gradientAccumulationSteps));
+  }
+
+  async #countParameters(): Promise<{ parameters: number; trainable: number }> {
+    const { config, native } = this.model;
+    let [parameters, trainable, embeddings] = [0, 0, 0];
+    for (const { name, shape } of await native.parameters()) {
+      const size = shape.reduce((product, length) => product * length, 1);
+      const inEncoder = name.startsWith('model.encoder.');
+      parameters += size;
+      if (/embed_(tokens|positions)/.test(name)) embeddings += size;
+      if (name !== 'model.encoder.embed_positions.weight' && !(inEncoder && this.options.freezeEncoder)) {
+        trainable += size;
+      }
+    }
+    this.#flosPerRow = 6 * config.num_mel_bins * 2 * config.max_source_positions * (parameters - embeddings);
+    return { parameters, trainable };
+  }
+
+  #learningRate(): number {
+    const { options } = this;
+    const warmup =
+      options.warmupSteps > 0 ? options.warmupSteps : Math.ceil(this.#maxSteps * options.warmupRatio);
+    const factor = scheduleFactor(options.lrSchedulerType, this.#run.step, warmup, this.#maxSteps);
+    return options.learningRate * factor;
+  }
+
+  /** Counts an update that was made. */
+  #note(step: TrainingStep, result: NativeStepResult, stream: BatchStream, seconds: number): number {
+    const run = this.#run;
+    const loss = stepLoss(result.losses, this.options.meanOfMeans);
+    run.step += 1;
+    run.lossSum += loss;
+    run.unlogged = { lossSum: run.unlogged.lossSum + loss, steps: run.unlogged.steps + 1 };
+    run.rows += step.rows;
+    run.seconds += seconds;
+    // Of the pass's rows; where the source cannot count them, of all updates, as transformers does for streams.
+    const share = this.#sourceRows
+      ? Math.min(1, stream.drops().rows / this.#sourceRows)
+      : run.step / this.#maxSteps;
+    run.epoch = step.endsPass ? step.pass + 1 : step.pass + share;
+    return loss;
+  }
+
+  #stepEvent(
+    { rows, tokens, audioSeconds }: TrainingStep,
+    { gradNorm }: NativeStepResult,
+    loss: number,
+    learningRate: number,
+    seconds: number,
+  ): TrainingEvent {
+    const { step, epoch } = this.#run;
+    const maxSteps = this.#maxSteps;
+    return {
+      type: 'step',
+      step,
+      maxSteps,
+      epoch,
+      loss,
+      learningRate,
+      gradNorm,
+      rows,
+      tokens,
+      audioSeconds,
+      seconds,
+    };
+  }
+
+  *#log(learningRate: number, gradNorm: number): Generator<TrainingEvent> {
+    const run = this.#run;
+    const first = this.options.loggingFirstStep && run.step === 1;
+    if (!first && run.step % this.options.loggingSteps !== 0) return;
+    const loss = run.unlogged.lossSum / run.unlogged.steps;
+    run.unlogged = { lossSum: 0, steps: 0 };
+    const { step, epoch } = run;
+    run.history.push({ step, epoch, loss, learning_rate: learningRate, grad_norm: gradNorm });
+    yield { type: 'log', step, epoch, loss, learningRate, gradNorm };
+  }
+
+  async *#evaluate(): AsyncGenerator<TrainingEvent, void, void> {
+    try {
+      const evaluation = await this.evaluate();
+      const { step, epoch } = this.#run;
+      this.#run.history.push({ step, epoch, ...evaluationMetrics(evaluation) });
+      yield { type: 'evaluate', step, epoch, ...evaluation };
+    } catch (error) {
+      // An evaluation that the signal ended is left out; training stops next.
+      if (!(this.#stopping && error instanceof WhisperError && error.code === 'ERR_CANCELLED')) throw error;
+    }
+  }
+
+  async *#save(stream: BatchStream): AsyncGenerator<TrainingEvent, void, void> {
+    const { options, model } = this;
+    const { step } = this.#run;
+    const path = join(options.outputDir, `checkpoint-${step}`);
+    const best = this.#noteBest(path);
+    await model.saveCheckpoint(path, async (folder) => {
+      await model.native.saveOptimizer(join(folder, OPTIMIZER_FILE));
+      await writeRunState(folder, this.#run, this.#settings, { ...options }, stream.state());
+      await writeFile(join(folder, 'training_args.json'), `${sortedJson(options, 2)}\n`);
+    });
+    this.#savedStep = step;
+    await rotateCheckpoints(options.outputDir, options.saveTotalLimit, this.#run.bestCheckpoint);
+    yield { type: 'save', step, path, best };
+  }
+
+  /** Whether the checkpoint about to be written is the best so far, by an evaluation of this very step. */
+  #noteBest(path: string): boolean {
+    const run = this.#run;
+    const metric = bestMetric(this.options);
+    if (metric === undefined || this.#evaluated?.step !== run.step) return false;
+    const value = evaluationMetrics(this.#evaluated.evaluation)[metric];
+    if (value === undefined) return false;
+    const better = this.options.greaterIsBetter
+      ? value > (run.bestMetric ?? Number.NEGATIVE_INFINITY)
+      : value < (run.bestMetric ?? Number.POSITIVE_INFINITY);
+    if (!better) return false;
+    run.bestMetric = value;
+    run.bestStep = run.step;
+    run.bestCheckpoint = path;
+    return true;
+  }
+
+  async #loadBest(): Promise<string | undefined> {
+    const { bestCheckpoint, bestStep, step } = this.#run;
+    if (!this.options.loadBestModelAtEnd || bestCheckpoint === undefined) return undefined;
+    // The output folder may have moved since the checkpoint was noted.
+    const moved = join(this.options.outputDir, basename(bestCheckpoint));
+    const folder = (await isFolder(bestCheckpoint)) ? bestCheckpoint : moved;
+    if (bestStep !== step) {
+      await this.model.native.load(await weightFiles(folder));
+      this.#evaluated = undefined;
+    }
+    return folder;
+  }
+
+  async #diverged(step: TrainingStep, result: NativeStepResult, stream: BatchStream): Promise<WhisperError> {
+    const { step: done } = this.#run;
+    const row = divergedRow(step, result.losses);
+    const ids = step.batches.flatMap(({ rows }) => rows.map(({ id }) => id));
+    const what = row
+      ? `the loss of row ${row} is not a finite number`
+      : `the gradient of rows ${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ' …' : ''} is not finite`;
+    if (done > this.#savedStep) for await (const _ of this.#save(stream));
+    const kept =
+      done > 0 ? `; the model of update ${done} is in ${this.options.outputDir}/checkpoint-${done}` : '';
+    return new WhisperError('ERR_DIVERGED', `update ${done + 1}: ${what}; nothing was updated${kept}`);
+  }
+}
+
+/** Whether something that happens every `every` updates, or at the end of a pass, happens now. */
+function due(strategy: 'no' | 'steps' | 'epoch', every: number, number: number, step: TrainingStep): boolean {
+  if (strategy === 'steps') return number % every === 0;
+  return strategy === 'epoch' && step.endsPass;
+}
+
+/** A resumed run with other settings is another run: it is said, but not forbidden. */
+function* changedOptions(
+  saved: SavedRun,
+  options: TrainingArguments,
+  maxSteps: number,
+): Generator<TrainingEvent> {
+  const free = [
+    'outputDir',
+    'overwriteOutputDir',
+    'resumeFromCheckpoint',
+    'loggingSteps',
+    'saveTotalLimit',
+    'maxSteps',
+  ];
+  const changed = Object.entries(options)
+    .filter(
+      ([name, value]) =>
+        !free.includes(name) && JSON.stringify(value) !== JSON.stringify(saved.options[name]),
+    )
+    .map(([name, value]) => `${name} (was ${saved.options[name]}, is ${value})`);
+  if (maxSteps !== saved.maxSteps)
+    changed.push(`the number of updates (was ${saved.maxSteps}, is ${maxSteps})`);
+  if (changed.length > 0) {
+    yield { type: 'notice', message: `options differ from those of the checkpoint: ${changed.join(', ')}` };
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isDirectory() ?? false;
+}
