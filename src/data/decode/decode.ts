@@ -70,7 +70,7 @@ const decoders: Record<OwnFormat, (bytes: Uint8Array) => DecodedAudio | Promise<
   flac: decodeFlac,
   'ogg/flac': decodeOggFlac,
   'ogg/vorbis': decodeVorbis,
-  'ogg/opus': (bytes) => decodeOpus(bytes, 'ogg/opus'),
+  'ogg/opus': (bytes) => decodeOpus(bytes, 'ogg'),
   webm: (bytes) => decodeOpus(bytes, 'webm'),
 };
 

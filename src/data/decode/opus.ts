@@ -1,9 +1,17 @@
-// Opus in Ogg or WebM: mediabunny takes the packets out, libopus decodes them at 48 kHz.
+// Opus in Ogg (RFC 7845) or WebM: packets out of the container, decoded by libopus at 48 kHz, Opus' own rate.
+import { OpusDecoder } from 'opus-decoder';
 import { type DecodedAudio, UndecodableAudio } from './audio.js';
-import { oggDamage } from './ogg.js';
+import { readOggPackets } from './ogg.js';
+import { readWebm } from './webm.js';
+
+const sampleRate = 48000;
+
+/** The container is read, but what is in it needs another decoder; the message names it. */
+export class OtherCodec extends UndecodableAudio {}
 
 interface OpusHead {
   channels: number;
+  /** Samples at the start that the encoder needed to get going. */
   preSkip: number;
   streamCount: number;
   coupledStreamCount: number;
@@ -11,7 +19,7 @@ interface OpusHead {
 }
 
 /** The identification header, RFC 7845 section 5.1. */
-function readOpusHead(head: Uint8Array): OpusHead {
+export function readOpusHead(head: Uint8Array): OpusHead {
   if (head.length < 19) throw new UndecodableAudio('opus: the identification header is cut off');
   const channels = head[9]!;
   const preSkip = head[10]! | (head[11]! << 8);
@@ -19,106 +27,75 @@ function readOpusHead(head: Uint8Array): OpusHead {
   if (channels < 1) throw new UndecodableAudio('opus: no channels');
   if (family === 0) {
     if (channels > 2) throw new UndecodableAudio(`opus: ${channels} channels without a channel mapping`);
-    return {
-      channels,
-      preSkip,
-      streamCount: 1,
-      coupledStreamCount: channels - 1,
-      channelMappingTable: channels === 2 ? [0, 1] : [0],
-    };
+    const channelMappingTable = channels === 2 ? [0, 1] : [0];
+    return { channels, preSkip, streamCount: 1, coupledStreamCount: channels - 1, channelMappingTable };
   }
   if (head.length < 21 + channels) throw new UndecodableAudio('opus: the channel mapping is cut off');
   const [streamCount, coupledStreamCount] = [head[19]!, head[20]!];
-  // libopus trusts these numbers as far as memory goes.
-  if (streamCount < 1 || coupledStreamCount > streamCount || streamCount + coupledStreamCount > 255) {
+  const channelMappingTable = [...head.subarray(21, 21 + channels)];
+  const streams = streamCount + coupledStreamCount;
+  const wrong = channelMappingTable.some((stream) => stream !== 255 && stream >= streams);
+  if (streamCount < 1 || coupledStreamCount > streamCount || streams > 255 || wrong) {
     throw new UndecodableAudio('opus: a wrong channel mapping');
   }
+  return { channels, preSkip, streamCount, coupledStreamCount, channelMappingTable };
+}
+
+/** The longest packet, 120 ms: no more than that is left out at an end. */
+const longestPacket = 5760;
+
+interface OpusStream {
+  head: OpusHead;
+  packets: Uint8Array[];
+  /** Samples to leave out at the end, of as many as were decoded (pre-skip included). */
+  trim: (decoded: number) => number;
+  damage: string | undefined;
+}
+
+function fromOgg(bytes: Uint8Array): OpusStream {
+  const { packets, end, damage } = readOggPackets(bytes);
+  const [head, _tags, ...audio] = packets;
+  // The last page's position is less than what was decoded by what to leave out.
   return {
-    channels,
-    preSkip,
-    streamCount,
-    coupledStreamCount,
-    channelMappingTable: [...head.subarray(21, 21 + channels)],
+    head: readOpusHead(head ?? new Uint8Array(0)),
+    packets: audio,
+    trim: (all) => all - (end ?? all),
+    damage,
   };
 }
 
-/** One EBML number (RFC 8794 section 4): its value and its length in bytes; -1 stands for "unknown". */
-function ebmlNumber(bytes: Uint8Array, at: number, keepMarker: boolean): { value: number; length: number } {
-  const first = bytes[at] ?? 0;
-  const length = Math.clz32(first) - 23;
-  if (length > 8) return { value: -1, length: 1 };
-  let value = keepMarker ? first : first & (0xff >> length);
-  let ones = value === 0xff >> length;
-  for (let i = 1; i < length; i++) {
-    value = value * 256 + (bytes[at + i] ?? 0);
-    ones &&= bytes[at + i] === 0xff;
-  }
-  return { value: ones && !keepMarker ? -1 : value, length };
+function fromWebm(bytes: Uint8Array): OpusStream {
+  const { codec, codecPrivate, encoded, packets, discard, damage } = readWebm(bytes);
+  if (codec !== 'A_OPUS' || encoded)
+    throw new OtherCodec(`webm with ${codec}${encoded ? ', compressed' : ''}`);
+  return {
+    head: readOpusHead(codecPrivate),
+    packets,
+    trim: () => Math.round((discard * sampleRate) / 1e9),
+    damage,
+  };
 }
-
-/** A WebM file whose segment says it is longer than the file. A live recording does not say. */
-function webmDamage(bytes: Uint8Array): string | undefined {
-  let at = 0;
-  while (at < bytes.length) {
-    const id = ebmlNumber(bytes, at, true);
-    const size = ebmlNumber(bytes, at + id.length, false);
-    if (size.value < 0) return undefined;
-    at += id.length + size.length + size.value;
-  }
-  return at > bytes.length ? `cut off: ${at} bytes are promised, ${bytes.length} are there` : undefined;
-}
-
-/** Opus packets hold at most 120 ms. */
-const longestPacket = 5760;
 
 /**
- * Decodes the first Opus track. What the encoder put in front (pre-skip) is dropped, and in Ogg what follows the end
- * that the last page names; WebM does not say it to the sample, so up to 20 ms of silence may follow.
+ * Decodes an Opus stream to the sample: what the encoder put in front (pre-skip) and behind is left out.
  *
- * @throws UndecodableAudio also when the track is of another codec; `otherCodec` is then its name
+ * @throws UndecodableAudio, and OtherCodec for a WebM file of another codec
  */
-export async function decodeOpus(bytes: Uint8Array, format: 'ogg/opus' | 'webm'): Promise<DecodedAudio> {
-  const [mediabunny, { OpusDecoder }] = await Promise.all([import('mediabunny'), import('opus-decoder')]);
-  const { BufferSource, EncodedPacketSink, Input, MATROSKA, OGG, WEBM } = mediabunny;
-  using input = new Input({ source: new BufferSource(bytes), formats: [OGG, WEBM, MATROSKA] });
-  const track = await input.getPrimaryAudioTrack();
-  if (!track) throw new UndecodableAudio(`${format}: there is no audio track in it`);
-  const codec = await track.getCodec();
-  if (codec !== 'opus') throw new OtherCodec(`${format} with ${codec ?? 'an unknown codec'}`);
-  const config = await track.getDecoderConfig();
-  const head = config?.description;
-  if (!head) throw new UndecodableAudio(`${format}: the identification header is missing`);
-  const { preSkip, ...layout } = readOpusHead(
-    ArrayBuffer.isView(head)
-      ? new Uint8Array(head.buffer, head.byteOffset, head.byteLength)
-      : new Uint8Array(head),
-  );
-  const packets: Uint8Array[] = [];
-  for await (const packet of new EncodedPacketSink(track).packets()) packets.push(packet.data);
-  if (packets.length === 0) throw new UndecodableAudio(`${format}: there is no audio in it`);
-
+export async function decodeOpus(bytes: Uint8Array, container: 'ogg' | 'webm'): Promise<DecodedAudio> {
+  const { head, packets, trim, damage } = container === 'ogg' ? fromOgg(bytes) : fromWebm(bytes);
+  const { preSkip, ...layout } = head;
+  // The decoder copies each packet into 3840 bytes per channel without looking at its length.
+  const fitting = packets.filter((packet) => packet.length > 0 && packet.length <= 3840 * layout.channels);
   const decoder = new OpusDecoder(layout);
   await decoder.ready;
-  try {
-    // libopus takes a packet of any length, its wasm wrapper has room for 64 kB of each channel's 120 ms.
-    const room = 3840 * layout.channels;
-    const fitting = packets.filter((packet) => packet.length <= room);
-    const decoded = decoder.decodeFrames(fitting);
-    let end = decoded.samplesDecoded;
-    if (format === 'ogg/opus') {
-      const promised = Math.round((await track.computeDuration()) * 48000);
-      if (promised > 0 && end - preSkip - promised <= longestPacket) end = Math.min(end, preSkip + promised);
-    }
-    const channels = decoded.channelData.map((channel) => channel.slice(Math.min(preSkip, end), end));
-    const bad = decoded.errors.length + packets.length - fitting.length;
-    const damage =
-      (format === 'ogg/opus' ? oggDamage(bytes) : webmDamage(bytes)) ??
-      (bad > 0 ? `damaged: ${bad} of ${packets.length} packets cannot be decoded` : undefined);
-    return { channels, sampleRate: 48000, ...(damage !== undefined && { damage }) };
-  } finally {
-    decoder.free();
-  }
+  const decoded = decoder.decodeFrames(fitting);
+  decoder.free();
+  const all = decoded.samplesDecoded;
+  const behind = trim(all);
+  const end = behind > 0 && behind <= longestPacket ? all - behind : all;
+  const channels = decoded.channelData.map((channel) => channel.slice(Math.min(preSkip, end), end));
+  const bad = decoded.errors.length + packets.length - fitting.length;
+  const why =
+    damage ?? (bad > 0 ? `damaged: ${bad} of ${packets.length} packets cannot be decoded` : undefined);
+  return { channels, sampleRate, ...(why !== undefined && { damage: why }) };
 }
-
-/** The container is read, but what is in it needs another decoder; the message names it. */
-export class OtherCodec extends UndecodableAudio {}
