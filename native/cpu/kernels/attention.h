@@ -1,16 +1,37 @@
 // The inner loops of attention around its matrix products (cpu/attention.cpp).
+//
+// Tiles of scores lie transposed, [keys][queries]: the queries are the lanes of vectors. Maxima, sums and gradients of
+// the softmax then need no step across lanes, and a tile is at once a packed B operand for the next product.
 #pragma once
 #include <cstdint>
 
 namespace whisper::cpu {
 
+// A tile of `keys` x `queries` numbers, its rows `stride` apart; queries is a multiple of GemmKernels::tile_columns.
+// Query j sees the tile's keys below visible + j: all of them where there is no mask.
+struct ScoreTile {
+  int64_t keys, queries, stride, visible;
+  float scale;
+};
+
 struct AttentionKernels {
+  // S becomes P = exp(scale·(S - max)) for the largest scores so far; `max` and `sum` (of P) go on from tile to tile, and
+  // what was summed up under the old maximum has to be multiplied by `rescale`.
+  void (*softmax_tile)(float* scores, const ScoreTile& tile, float* max, float* sum, float* rescale);
+  // S becomes P = exp(scale·S - lse), dP becomes dS = scale·P∘(dP - delta)
+  void (*gradient_tile)(float* scores, float* dp, const ScoreTile& tile, const float* lse, const float* delta);
+  // x[i·stride + j] *= factor[j], i < rows, j < columns
+  void (*scale_columns)(float* x, int64_t rows, int64_t columns, int64_t stride, const float* factor);
+  // out[j][i] = (add ? out[j][i] : 0) + x[i·stride + j]·factor[j], i < rows, j < columns
+  void (*store_transposed)(float* const* out, const float* x, int64_t rows, int64_t columns, int64_t stride,
+                           const float* factor, bool add);
+  // Σ x·y
+  float (*dot)(const float* x, const float* y, int64_t n);
+
   // One query: scores[s] becomes exp(scale·scores[s]) / Σ for s < n; returns the log of that sum.
   float (*softmax)(float* scores, int64_t n, float scale);
   // o[i] = Σs p[s]·v[s·stride + i], i < width
   void (*weighted_sum)(float* o, const float* p, const float* v, int64_t stride, int64_t n, int64_t width);
-  // y += a·x
-  void (*add_scaled)(float* y, float a, const float* x, int64_t n);
 };
 
 }  // namespace whisper::cpu
