@@ -1,0 +1,76 @@
+// whisper-tune evaluate: word and character error rate of a model on a split of a data set.
+import { describeDrops } from '../data/drops.js';
+import { evaluate } from '../evaluate/evaluate.js';
+import { Whisper } from '../model/whisper.js';
+import { CountReport, describeEvaluation } from '../report/progress.js';
+import { modelOptions } from '../train/arguments.js';
+import { boolean, choice, integer, required, string } from '../train/option.js';
+import { type Command, commonOptions, writeJson } from './command.js';
+import { noticeLanguage, openSplit, withModel } from './model.js';
+
+const options = {
+  model_id: required('folder of the model', { aliases: ['model_name_or_path'] }),
+  dataset: required('folder of the data set, or a manifest file', { aliases: ['dataset_name'] }),
+  config: string('sub-folder of the data set, as a language of Common Voice', undefined, {
+    aliases: ['dataset_config_name'],
+  }),
+  split: string('split to evaluate on', 'test'),
+  language: string('language of the speech, by name or code', undefined),
+  task: choice('what the texts are', ['transcribe', 'translate'], 'transcribe'),
+  audio_column_name: string('column with the audio file (default: found by its name)', undefined),
+  text_column_name: string('column with the text (default: found by its name)', undefined),
+  batch_size: integer('clips at a time', 8, { least: 1 }),
+  generation_max_length: integer('tokens of a generated text, its prompt included', undefined, { least: 1 }),
+  normalizer: choice('what texts go through before they are compared', ['basic', 'english', 'none'], 'basic'),
+  loss: boolean('measure the loss too', false),
+  predictions: boolean('add every row with its reference and its hypothesis to the JSON', false),
+  device: modelOptions.device,
+  ...commonOptions,
+};
+
+export const evaluateCommand: Command<typeof options> = {
+  name: 'evaluate',
+  summary: 'Measure the word and character error rate of a model on a data set.',
+  positionals: [],
+  options,
+  async run({ options, terminal, signal }) {
+    const dataset = await openSplit(options.dataset, options.split, {
+      config: options.config,
+      text: options.textColumnName,
+      audio: options.audioColumnName,
+    });
+    const open = Whisper.fromPretrained(options.modelId, { device: options.device });
+    return withModel(open, terminal, async (model) => {
+      noticeLanguage(model, options.language, terminal);
+      const rows: object[] = [];
+      const report = new CountReport(terminal, 'evaluating', await dataset.count?.());
+      const evaluation = await evaluate(model, dataset, {
+        language: options.language,
+        task: options.task,
+        batchSize: options.batchSize,
+        maxLength: options.generationMaxLength,
+        normalizer: options.normalizer,
+        loss: options.loss,
+        signal,
+        onProgress: (done) => report.tell(done),
+        onRow: (row) => options.predictions && rows.push(row),
+      }).finally(() => report.close());
+      const { dropped, samples, words, ...rest } = evaluation;
+      const left = Object.values(dropped).reduce((sum, { count }) => sum + count, 0);
+      if (left > 0) terminal.err(`${describeDrops({ rows: samples + left, kept: samples, dropped })}\n`);
+      if (options.json) {
+        const counts = Object.entries(dropped).map(([reason, { count }]) => [reason, count]);
+        writeJson(terminal, {
+          ...rest,
+          ...words,
+          samples,
+          dropped: Object.fromEntries(counts),
+          ...(options.predictions ? { predictions: rows } : {}),
+        });
+      } else {
+        terminal.out(`${describeEvaluation(evaluation)}\n`);
+      }
+      return 0;
+    });
+  },
+};

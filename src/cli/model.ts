@@ -1,0 +1,44 @@
+// Opening what commands work on: a model and a data set, from their options.
+import { openDataset, type Source } from '../data/index.js';
+import type { Whisper } from '../model/whisper.js';
+import type { Terminal } from './command.js';
+
+/** Loads a model for as long as `use` takes. */
+export async function withModel<T>(
+  open: Promise<Whisper>,
+  terminal: Terminal,
+  use: (model: Whisper) => Promise<T>,
+): Promise<T> {
+  const model = await open;
+  try {
+    const { encoder_layers: encoder, decoder_layers: decoder, d_model: width } = model.config;
+    terminal.err(
+      `model ${model.folder}: ${encoder}+${decoder} layers of width ${width}, on ${model.device}\n`,
+    );
+    return await use(model);
+  } finally {
+    await model.dispose();
+  }
+}
+
+/** Opens one split with the columns asked for. */
+export function openSplit(
+  path: string,
+  split: string,
+  columns: { config?: string | undefined; text?: string | undefined; audio?: string | undefined },
+): Promise<Source> {
+  const { config, text, audio } = columns;
+  return openDataset(path, {
+    split,
+    ...(config === undefined ? {} : { config }),
+    ...(text === undefined ? {} : { textColumn: text }),
+    ...(audio === undefined ? {} : { audioColumn: audio }),
+  });
+}
+
+/** A model that knows languages hears better when told which: said once, as nothing detects it. */
+export function noticeLanguage(model: Whisper, language: string | undefined, terminal: Terminal): void {
+  if (language === undefined && !model.generation.language && model.tokenizer.isMultilingual) {
+    terminal.err('no --language: the prompt names none, as in training without one\n');
+  }
+}

@@ -1,0 +1,115 @@
+// whisper-tune train: the fine-tuning event's script, flag for flag.
+import { WhisperError } from '../errors.js';
+import { Whisper } from '../model/whisper.js';
+import { describeEvaluation, TrainingReport } from '../report/progress.js';
+import {
+  checkTogether,
+  datasetOptions,
+  modelOptions,
+  phaseOptions,
+  rowOptions,
+  trainerOptions,
+  trainingOptions,
+} from '../train/arguments.js';
+import { camelCase } from '../train/option.js';
+import { evaluationMetrics, type Metrics, writeResults } from '../train/results.js';
+import { Trainer } from '../train/trainer.js';
+import { type Command, commonOptions, type Invocation, type Terminal, writeJson } from './command.js';
+import { spellFlag } from './flags.js';
+import { noticeLanguage, openSplit, withModel } from './model.js';
+
+const options = {
+  ...modelOptions,
+  ...datasetOptions,
+  ...rowOptions,
+  ...phaseOptions,
+  ...trainingOptions,
+  ...commonOptions,
+};
+
+type Given = Invocation<typeof options>;
+
+export const trainCommand: Command<typeof options> = {
+  name: 'train',
+  summary: 'Fine-tune a model on a data set, or train one from random weights.',
+  positionals: [],
+  options,
+  run,
+};
+
+async function run(given: Given): Promise<number> {
+  const { options, terminal } = given;
+  // As in transformers: asking for evaluations during training asks for one at the end too.
+  const evaluates = options.doEval || options.evalStrategy !== 'no';
+  if (!options.doTrain && !evaluates) {
+    throw new WhisperError('ERR_INVALID_ARGUMENT', 'nothing to do: give --do_train, --do_eval or both');
+  }
+  checkTogether(options, spellFlag);
+  const open = (split: string) =>
+    openSplit(options.datasetName, split, {
+      config: options.datasetConfigName,
+      text: options.textColumnName,
+      audio: options.audioColumnName,
+    });
+  // Without --do_train the training split is never read: an evaluation split stands in for it.
+  const evalDataset = evaluates ? await open(options.evalSplitName) : undefined;
+  const trainDataset = options.doTrain ? await open(options.trainSplitName) : evalDataset!;
+  const settings = Object.fromEntries(
+    Object.keys(trainerOptions).map((name) => [
+      camelCase(name),
+      options[camelCase(name) as keyof typeof options],
+    ]),
+  );
+  return withModel(openModel(options), terminal, async (model) => {
+    noticeLanguage(model, options.language, terminal);
+    const trainer = new Trainer(model, {
+      ...settings,
+      outputDir: options.outputDir,
+      trainDataset,
+      evalDataset,
+      signal: given.signal,
+    });
+    const results: Metrics = {};
+    if (options.doTrain && !(await train(trainer, terminal, results))) return 1;
+    if (evaluates) await evaluateAtEnd(trainer, terminal, results);
+    if (options.json) writeJson(terminal, results);
+    return 0;
+  });
+}
+
+function openModel(options: Given['options']): Promise<Whisper> {
+  const { modelNameOrPath: folder, initFromScratch, device, seed } = options;
+  return initFromScratch
+    ? Whisper.fromConfig(folder, { device, initialisation: initFromScratch, seed })
+    : Whisper.fromPretrained(folder, { device });
+}
+
+/** Trains to the end and writes the model; false when a signal ended it. */
+async function train(trainer: Trainer, terminal: Terminal, results: Metrics): Promise<boolean> {
+  const { model, options } = trainer;
+  const report = new TrainingReport(terminal);
+  try {
+    for await (const event of trainer.train()) {
+      report.tell(event);
+      if (event.type === 'end' && event.reason === 'stopped') {
+        if (event.step > 0) terminal.err(`go on with --resume_from_checkpoint=true (update ${event.step})\n`);
+        return false;
+      }
+    }
+  } finally {
+    report.close();
+  }
+  await model.savePretrained(options.outputDir);
+  Object.assign(results, trainer.metrics());
+  await writeResults(options.outputDir, 'train', trainer.metrics());
+  terminal.err(`model written to ${options.outputDir}\n`);
+  return true;
+}
+
+async function evaluateAtEnd(trainer: Trainer, terminal: Terminal, results: Metrics): Promise<void> {
+  const evaluation = await trainer.evaluate();
+  terminal.err(`evaluation: ${describeEvaluation(evaluation)}\n`);
+  const metrics = { ...evaluationMetrics(evaluation), epoch: trainer.state.epoch };
+  Object.assign(results, metrics);
+  await writeResults(trainer.options.outputDir, 'eval', metrics);
+}

@@ -1,0 +1,46 @@
+// The public API of whisper-tune, and nothing else.
+export type { AudioReference, Cursor, Positioned, Row, Source } from './data/dataset.js';
+export { concatenate } from './data/dataset.js';
+export { readAudio } from './data/decode/samples.js';
+export type { DropReason, DropReport } from './data/drops.js';
+export { type OpenDatasetOptions, openDataset } from './data/sources/index.js';
+export { fromIterable, type UserRow, type UserRows } from './data/sources/iterable.js';
+export { type ErrorCode, WhisperError } from './errors.js';
+export {
+  type EvaluatedRow,
+  type EvaluateOptions,
+  type Evaluation,
+  evaluate,
+  type NormalizerName,
+} from './evaluate/evaluate.js';
+export {
+  type CharacterErrorRate,
+  characterErrorRate,
+  type EditCounts,
+  type WordErrorRate,
+  wordErrorRate,
+} from './evaluate/wer.js';
+export {
+  type Generated,
+  type GenerateOptions,
+  type InitialiseOptions,
+  type LoadOptions,
+  Whisper,
+} from './model/whisper.js';
+export { type Features, type LogMelOptions, logMel } from './processor/features.js';
+export { basicNormalizer } from './processor/normalizers/basic.js';
+export { englishNormalizer } from './processor/normalizers/english.js';
+export {
+  type DecodeOptions,
+  type PromptOptions,
+  type Task,
+  WhisperTokenizer,
+} from './processor/tokenizer.js';
+export type { TrainingEvent } from './train/events.js';
+export { Trainer, type TrainerOptions } from './train/trainer.js';
+export {
+  type Segment,
+  type TranscribeOptions,
+  type Transcription,
+  transcribe,
+} from './transcribe/transcribe.js';

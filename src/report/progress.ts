@@ -1,0 +1,188 @@
+// Progress for people, on stderr: a bar on a terminal, plain lines everywhere else.
+import { Presets, SingleBar } from 'cli-progress';
+import { describeDrops } from '../data/drops.js';
+import type { Evaluation } from '../evaluate/evaluate.js';
+import type { TrainingEvent } from '../train/events.js';
+
+/** Where lines go, and the terminal that can show a bar. */
+export interface ProgressOutput {
+  err: (text: string) => void;
+  screen?: NodeJS.WriteStream | undefined;
+}
+
+type Step = Extract<TrainingEvent, { type: 'step' }>;
+
+/** Tells the events of a training run. */
+export class TrainingReport {
+  readonly #output: ProgressOutput;
+  #bar: SingleBar | undefined;
+  /** Exponential means over about twenty steps. */
+  #seconds = 0;
+  #audioSeconds = 0;
+  #last: Step | undefined;
+
+  constructor(output: ProgressOutput) {
+    this.#output = output;
+  }
+
+  tell(event: TrainingEvent): void {
+    switch (event.type) {
+      case 'start': {
+        const { parameters, trainable, step, maxSteps, device, resumedFrom } = event;
+        const from = resumedFrom ? `, resumed from ${resumedFrom}` : '';
+        this.#line(
+          `training ${millions(trainable)} of ${millions(parameters)} parameters on ${device}: ` +
+            `updates ${step + 1} to ${maxSteps}${from}`,
+        );
+        this.#openBar(maxSteps, step);
+        return;
+      }
+      case 'step':
+        this.#measure(event);
+        this.#bar?.update(event.step, this.#payload(event));
+        return;
+      case 'log':
+        if (!this.#bar) {
+          const { step, epoch, loss, learningRate, gradNorm } = event;
+          const { maxSteps } = this.#last!;
+          this.#line(
+            `update ${step}/${maxSteps}  epoch ${epoch.toFixed(2)}  loss ${loss.toFixed(4)}  ` +
+              `lr ${learningRate.toExponential(1)}  grad norm ${gradNorm.toFixed(2)}  ${this.#speed}  ${this.#left} left`,
+          );
+        }
+        return;
+      case 'evaluate':
+        this.#line(`update ${event.step}: ${describeEvaluation(event)}`);
+        return;
+      case 'save':
+        this.#line(`update ${event.step}: wrote ${event.path}${event.best ? ' (the best so far)' : ''}`);
+        return;
+      case 'epoch':
+        if (event.data.kept < event.data.rows)
+          this.#line(`pass ${event.epoch}: ${describeDrops(event.data)}`);
+        return;
+      case 'notice':
+        this.#line(event.message);
+        return;
+      case 'end': {
+        this.close();
+        const { step, epoch, trainLoss, seconds, reason, best, data } = event;
+        const dropped = epoch < 1 && data.kept < data.rows ? `; ${describeDrops(data)}` : '';
+        this.#line(
+          `${reason} after ${step} updates (${epoch.toFixed(2)} epochs) in ${duration(seconds)}, ` +
+            `mean loss ${trainLoss.toFixed(4)}${dropped}`,
+        );
+        if (best) this.#line(`loaded the best checkpoint, ${best}`);
+        return;
+      }
+    }
+  }
+
+  close(): void {
+    this.#bar?.stop();
+    this.#bar = undefined;
+  }
+
+  #openBar(total: number, done: number): void {
+    const { screen } = this.#output;
+    if (!screen) return;
+    const format = '{bar} {value}/{total} | loss {loss} | lr {rate} | {speed} | {left} left';
+    const blank = { loss: '-', rate: '-', speed: '-', left: '-' };
+    this.#bar = new SingleBar(
+      { format, stream: screen, barsize: 24, gracefulExit: false },
+      Presets.shades_classic,
+    );
+    this.#bar.start(total, done, blank);
+  }
+
+  #measure(step: Step): void {
+    const weight = this.#last ? 0.05 : 1;
+    this.#seconds += weight * (step.seconds - this.#seconds);
+    this.#audioSeconds += weight * (step.audioSeconds - this.#audioSeconds);
+    this.#last = step;
+  }
+
+  #payload({ loss, learningRate }: Step): object {
+    const rate = learningRate.toExponential(1);
+    return { loss: loss.toFixed(4), rate, speed: this.#speed, left: this.#left };
+  }
+
+  get #speed(): string {
+    return `${(this.#audioSeconds / this.#seconds).toFixed(1)} audio-s/s`;
+  }
+
+  get #left(): string {
+    const { maxSteps, step } = this.#last!;
+    return duration((maxSteps - step) * this.#seconds);
+  }
+
+  /** A line above the bar. */
+  #line(text: string): void {
+    const { screen, err } = this.#output;
+    if (!this.#bar || !screen) {
+      err(`${text}\n`);
+      return;
+    }
+    screen.clearLine(0);
+    screen.cursorTo(0);
+    screen.write(`${text}\n`);
+    this.#bar.render();
+  }
+}
+
+/** Counts something of a known or unknown number. */
+export class CountReport {
+  readonly #output: ProgressOutput;
+  readonly #label: string;
+  readonly #total: number | undefined;
+  readonly #bar: SingleBar | undefined;
+  #told = 0;
+
+  constructor(output: ProgressOutput, label: string, total: number | undefined) {
+    this.#output = output;
+    this.#label = label;
+    this.#total = total;
+    if (output.screen && total) {
+      const format = `${label} {bar} {value}/{total} | {eta_formatted} left`;
+      this.#bar = new SingleBar({ format, stream: output.screen, barsize: 24 }, Presets.shades_classic);
+      this.#bar.start(total, 0);
+    }
+  }
+
+  tell(done: number): void {
+    this.#bar?.update(done);
+    // Where there is no bar, a line for every tenth, or hundred where nobody knows how many there are.
+    const every = this.#total ? Math.max(1, Math.ceil(this.#total / 10)) : 100;
+    if (this.#bar || Math.floor(done / every) === Math.floor(this.#told / every)) return;
+    this.#told = done;
+    this.#output.err(`${this.#label}: ${done}${this.#total ? `/${this.#total}` : ''}\n`);
+  }
+
+  close(): void {
+    this.#bar?.stop();
+  }
+}
+
+/** `WER 12.34 %, CER 5.60 %, loss 0.4321 (120 rows, 3.2 s)` */
+export function describeEvaluation({ wer, cer, loss, samples, seconds, dropped }: Evaluation): string {
+  const parts = [
+    ...(wer === undefined ? [] : [`WER ${wer.toFixed(2)} %`]),
+    ...(cer === undefined ? [] : [`CER ${cer.toFixed(2)} %`]),
+    ...(loss === undefined ? [] : [`loss ${loss.toFixed(4)}`]),
+  ];
+  const left = Object.values(dropped).reduce((sum, { count }) => sum + count, 0);
+  const without = left > 0 ? `, ${left} left out` : '';
+  return `${parts.join(', ')} (${samples} rows${without}, ${seconds.toFixed(1)} s)`;
+}
+
+function millions(count: number): string {
+  return count < 1e6 ? `${(count / 1e6).toFixed(2)} M` : `${(count / 1e6).toFixed(1)} M`;
+}
+
+/** `1:02:03` or `2:03`. */
+function duration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const rest = String(whole % 60).padStart(2, '0');
+  return hours > 0 ? `${hours}:${String(minutes).padStart(2, '0')}:${rest}` : `${minutes}:${rest}`;
+}
