@@ -1,4 +1,7 @@
 // Finds and loads the native addon, and gives it its types. Explains itself when it cannot.
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { WhisperError } from './errors.js';
 
 /** Sizes of a model, as `config.json` has them (native/model/dims.h). */
 export interface NativeDims {
@@ -158,6 +161,81 @@ export interface NativeAddon {
     cuda: 'absent' | 'present';
     version: string;
   };
-  /** Every operation of ops.def on host tensors, for the tests. */
-  ops(device: string): Record<string, (...operands: unknown[]) => void> & { device: string };
+  /** Every operation of ops.def on host tensors, in camelCase, for the tests. Reads WHISPER_TUNE_ISA at each call. */
+  ops(device: string): NativeOps;
+  /** The package version it was built for. */
+  readonly version: string;
+}
+
+/**
+ * A tensor of an operation: dense, or a view of `data` from `offset` on with `rowStride` elements from a row to the next
+ * and `batchStride` from a batch entry to the next. Operands with the same `data` share their memory, as `z = x` or the
+ * parts of packed rows do. Operands that the operation writes are copied back.
+ */
+export interface NativeOperand {
+  data: Float32Array | Int32Array;
+  shape: number[];
+  offset?: number;
+  rowStride?: number;
+  batchStride?: number;
+}
+
+/** By name: operands and scalars in the order of native/ops.def; null or undefined where one is absent. */
+export type NativeOps = {
+  readonly [op: string]: (...operands: (NativeOperand | number | boolean | null | undefined)[]) => void;
+} & { readonly device: string };
+
+const require = createRequire(import.meta.url);
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+let loaded: NativeAddon | undefined;
+
+/**
+ * The native addon, loaded at the first call: from `WHISPER_TUNE_ADDON` if that is set, else as built in a clone
+ * (`build/Release`), else from the package of this platform (`@whisper-tune/linux-x64` and so on).
+ *
+ * @throws {WhisperError} `ERR_ADDON` saying what was tried, why each attempt failed and what to do.
+ */
+export function addon(): NativeAddon {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): NativeAddon {
+  const given = process.env['WHISPER_TUNE_ADDON'];
+  const built = `${root}build/Release/whisper_tune.node`;
+  const failures: string[] = [];
+  for (const find of given ? [() => given] : [() => built, platformPackage]) {
+    const path = find();
+    try {
+      const native: NativeAddon & { setErrorClass(type: unknown): void } = require(path);
+      const { version } = require('../package.json') as { version: string };
+      if (native.version !== version) throw new Error(`it is of version ${native.version}, not ${version}`);
+      native.setErrorClass(WhisperError);
+      return native;
+    } catch (cause) {
+      failures.push(`${path}: ${firstLine(cause)}`);
+    }
+  }
+  const remedy = given
+    ? 'WHISPER_TUNE_ADDON must name a whisper_tune.node of this version'
+    : `in a clone run \`npm run build:native\`; elsewhere run \`npm install ${platformPackage()}\` ` +
+      '(npm leaves it out under --omit=optional)';
+  throw new WhisperError('ERR_ADDON', `cannot load the native addon (${failures.join('; ')}): ${remedy}`);
+}
+
+/** The package with this platform's binary: operating system, processor and, on Linux, the C library. */
+function platformPackage(): string {
+  return `@whisper-tune/${process.platform}-${process.arch}${usesMusl() ? '-musl' : ''}`;
+}
+
+function usesMusl(): boolean {
+  if (process.platform !== 'linux') return false;
+  const report = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
+  return report.header.glibcVersionRuntime === undefined;
+}
+
+/** Node adds the list of requiring modules on further lines. */
+function firstLine(cause: unknown): string {
+  return (cause instanceof Error ? cause.message : String(cause)).split('\n')[0]!;
 }
