@@ -1,6 +1,16 @@
 // Every option of training, once: the command line, its help, the checks and the type of Trainer's options follow.
 import { WhisperError } from '../errors.js';
-import { boolean, choice, integer, number, required, string, type Values } from './option.js';
+import {
+  boolean,
+  camelCase,
+  choice,
+  integer,
+  number,
+  required,
+  resolveOptions,
+  string,
+  type Values,
+} from './option.js';
 import { SCHEDULES } from './schedule.js';
 
 /** Which model. */
@@ -113,6 +123,21 @@ export const phaseOptions = {
 
 /** Options of training, in camelCase and complete. */
 export type TrainingArguments = Values<typeof trainerOptions>;
+
+/**
+ * Checks the options of `Trainer` and fills in the defaults.
+ *
+ * @throws WhisperError `ERR_INVALID_ARGUMENT` for an unknown, wrong or contradicting option
+ */
+export function trainingArguments(given: Readonly<Record<string, unknown>>): TrainingArguments {
+  const known = new Set(Object.keys(trainerOptions).map(camelCase));
+  for (const name of Object.keys(given)) {
+    if (!known.has(name)) throw new WhisperError('ERR_INVALID_ARGUMENT', `Trainer has no option ${name}`);
+  }
+  const options = resolveOptions(trainerOptions, given);
+  checkTogether(options, camelCase);
+  return options;
+}
 
 /** The metric that decides about the best checkpoint, as `eval_wer`; undefined when nothing asked for one. */
 export function bestMetric(options: TrainingArguments): string | undefined {

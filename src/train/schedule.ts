@@ -28,3 +28,19 @@ export function scheduleFactor(schedule: Schedule, update: number, warmup: numbe
       return Math.max(0, 0.5 * (1 + Math.cos((Math.PI * (update - warmup)) / decay)));
   }
 }
+
+/** The part of the options that decides about the learning rate. */
+export interface ScheduleSettings {
+  learningRate: number;
+  lrSchedulerType: Schedule;
+  warmupSteps: number;
+  /** Counts when `warmupSteps` is 0. */
+  warmupRatio: number;
+}
+
+/** The learning rate of an update, the first being 0, of `total`. */
+export function learningRateAt(settings: ScheduleSettings, update: number, total: number): number {
+  const { learningRate, lrSchedulerType, warmupSteps, warmupRatio } = settings;
+  const warmup = warmupSteps > 0 ? warmupSteps : Math.ceil(total * warmupRatio);
+  return learningRate * scheduleFactor(lrSchedulerType, update, warmup, total);
+}

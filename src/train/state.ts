@@ -162,3 +162,28 @@ export async function readRunState(folder: string): Promise<SavedRun> {
     data: own.data,
   };
 }
+
+/** Settings that may differ from the checkpoint's without making another run of it. */
+const FREE_OPTIONS = [
+  'outputDir',
+  'overwriteOutputDir',
+  'resumeFromCheckpoint',
+  'loggingSteps',
+  'saveTotalLimit',
+  'maxSteps',
+];
+
+/** The options whose values differ from those a checkpoint was written with, each in words. */
+export function changedOptions(
+  saved: SavedRun,
+  options: Readonly<Record<string, unknown>>,
+  maxSteps: number,
+): string[] {
+  const changed = Object.entries(options)
+    .filter(([name]) => !FREE_OPTIONS.includes(name))
+    .filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(saved.options[name]))
+    .map(([name, value]) => `${name} (was ${saved.options[name]}, is ${value})`);
+  if (maxSteps !== saved.maxSteps)
+    changed.push(`the number of updates (was ${saved.maxSteps}, is ${maxSteps})`);
+  return changed;
+}

@@ -1,24 +1,25 @@
 // The training loop: data, updates, evaluations and checkpoints, told as a stream of events.
 import { stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { type BatchesState, type BatchStream, batches } from '../data/batches.js';
+import type { BatchStream } from '../data/batches.js';
 import type { Source } from '../data/dataset.js';
 import { WhisperError } from '../errors.js';
 import { type Evaluation, evaluate } from '../evaluate/evaluate.js';
 import { removeUnfinished, weightFiles, writeFiles } from '../model/checkpoint.js';
 import { checkTrainable } from '../model/config.js';
 import { sortedJson } from '../model/json-file.js';
+import { countParameters } from '../model/parameters.js';
 import type { Whisper } from '../model/whisper.js';
 import type { NativeStepResult } from '../native.js';
 import { languageCode } from '../processor/languages.js';
-import { basicNormalizer } from '../processor/normalizers/basic.js';
-import { bestMetric, checkTogether, type TrainingArguments, trainerOptions } from './arguments.js';
+import { bestMetric, type TrainingArguments, trainingArguments } from './arguments.js';
 import { findResume, rotateCheckpoints } from './checkpoints.js';
+import { trainingBatches, updatesPerEpoch } from './data.js';
 import type { TrainingEvent } from './events.js';
-import { camelCase, resolveOptions } from './option.js';
 import { evaluationMetrics, trainingMetrics } from './results.js';
-import { scheduleFactor } from './schedule.js';
+import { learningRateAt } from './schedule.js';
 import {
+  changedOptions,
   newRunState,
   type RunSettings,
   type RunState,
@@ -77,13 +78,7 @@ export class Trainer {
     this.#trainDataset = trainDataset;
     this.#evalDataset = evalDataset;
     this.#signal = signal;
-    for (const name of Object.keys(rest)) {
-      if (!Object.keys(trainerOptions).some((known) => camelCase(known) === name)) {
-        throw new WhisperError('ERR_INVALID_ARGUMENT', `Trainer has no option ${name}`);
-      }
-    }
-    this.options = resolveOptions(trainerOptions, rest);
-    checkTogether(this.options, camelCase);
+    this.options = trainingArguments(rest);
     if (this.options.evalStrategy !== 'no' && !evalDataset) {
       throw new WhisperError(
         'ERR_INVALID_ARGUMENT',
@@ -128,15 +123,14 @@ export class Trainer {
   async *train(): AsyncGenerator<TrainingEvent, void, void> {
     const { options, model } = this;
     const saved = await this.#openOutput();
-    const counts = await this.#countParameters();
-    if (options.maxSteps < 0 && !saved) {
-      yield { type: 'notice', message: 'counting the rows that can be used, to know the number of updates' };
-    }
-    this.#maxSteps = await this.#countSteps(saved?.run);
-    if (saved) yield* changedOptions(saved.run, options, this.#maxSteps);
+    const { embeddings, ...counts } = await countParameters(model.native, options.freezeEncoder);
+    const { num_mel_bins: mels, max_source_positions: positions } = model.config;
+    this.#flosPerRow = 6 * mels * 2 * positions * (counts.parameters - embeddings);
+    yield* this.#countUpdates(saved?.run);
 
     let last = performance.now();
-    const stream = this.#batches({ state: saved?.run.data });
+    const data = { model, options, source: this.#trainDataset };
+    const stream = trainingBatches(data, saved?.run.data);
     try {
       await model.native.prepareTraining({
         freezeEncoder: options.freezeEncoder,
@@ -157,7 +151,7 @@ export class Trainer {
       last = performance.now();
       while (this.#run.step < this.#maxSteps && !this.#stopping) {
         const step = await nextStep(stream, this.#run.step, options, model.config);
-        const learningRate = this.#learningRate();
+        const learningRate = learningRateAt(options, this.#run.step, this.#maxSteps);
         const result = await model.native.step(step.micro, {
           scales: step.scales,
           learningRate,
@@ -280,65 +274,23 @@ export class Trainer {
     return { folder, run };
   }
 
-  #batches(more: { state?: BatchesState | undefined; passes?: number; shuffleBuffer?: number }): BatchStream {
+  /** How many updates there will be: `max_steps`, or those of the epochs. */
+  async *#countUpdates(saved: SavedRun | undefined): AsyncGenerator<TrainingEvent, void, void> {
     const { options, model } = this;
-    const { state, ...rest } = more;
-    return batches({
-      source: this.#trainDataset,
-      batchSize: options.perDeviceTrainBatchSize,
-      shuffleBuffer: options.streaming ? options.shuffleBufferSize : Number.MAX_SAFE_INTEGER,
-      seed: options.seed,
-      prefetch: Math.max(2, options.gradientAccumulationSteps),
-      labels: ({ text }) => model.tokenizer.labels(text, this.#prompt),
-      startToken: model.config.decoder_start_token_id,
-      maxLabels: model.config.max_target_positions,
-      onLongLabel: options.onLongLabel,
-      minDuration: options.minDurationInSeconds,
-      // Never more than the model hears at once; half a sample more, for clips that fill the window exactly.
-      maxDuration: Math.min(options.maxDurationInSeconds, (model.windowSamples + 0.5) / 16000),
-      lowerCase: options.doLowerCase,
-      ...(options.doRemovePunctuation && { normalizeText: (text: string) => basicNormalizer(text).trim() }),
-      ...(state && { state }),
-      ...rest,
-    });
-  }
-
-  /** `max_steps`, or as many as the epochs have: a pass over the data counts the rows that can be used. */
-  async #countSteps(saved: SavedRun | undefined): Promise<number> {
-    const { options } = this;
-    if (options.maxSteps > 0) return options.maxSteps;
-    if (saved && saved.options.numTrainEpochs === options.numTrainEpochs) return saved.maxSteps;
-    const stream = this.#batches({ passes: 1, shuffleBuffer: 1 });
-    let count = 0;
-    for await (const _ of stream) {
-      count++;
-      if (this.#stopping) break;
+    if (options.maxSteps > 0) {
+      this.#maxSteps = options.maxSteps;
+    } else if (saved && saved.options.numTrainEpochs === options.numTrainEpochs) {
+      this.#maxSteps = saved.maxSteps;
+    } else {
+      yield { type: 'notice', message: 'reading the data once, to know how many updates an epoch has' };
+      const data = { model, options, source: this.#trainDataset };
+      const updates = await updatesPerEpoch(data, this.#signal);
+      this.#maxSteps = Math.ceil(options.numTrainEpochs * updates);
     }
-    return Math.ceil(options.numTrainEpochs * Math.ceil(count / options.gradientAccumulationSteps));
-  }
-
-  async #countParameters(): Promise<{ parameters: number; trainable: number }> {
-    const { config, native } = this.model;
-    let [parameters, trainable, embeddings] = [0, 0, 0];
-    for (const { name, shape } of await native.parameters()) {
-      const size = shape.reduce((product, length) => product * length, 1);
-      const inEncoder = name.startsWith('model.encoder.');
-      parameters += size;
-      if (/embed_(tokens|positions)/.test(name)) embeddings += size;
-      if (name !== 'model.encoder.embed_positions.weight' && !(inEncoder && this.options.freezeEncoder)) {
-        trainable += size;
-      }
+    const changed = saved ? changedOptions(saved, { ...options }, this.#maxSteps) : [];
+    if (changed.length > 0) {
+      yield { type: 'notice', message: `options differ from the checkpoint's: ${changed.join(', ')}` };
     }
-    this.#flosPerRow = 6 * config.num_mel_bins * 2 * config.max_source_positions * (parameters - embeddings);
-    return { parameters, trainable };
-  }
-
-  #learningRate(): number {
-    const { options } = this;
-    const warmup =
-      options.warmupSteps > 0 ? options.warmupSteps : Math.ceil(this.#maxSteps * options.warmupRatio);
-    const factor = scheduleFactor(options.lrSchedulerType, this.#run.step, warmup, this.#maxSteps);
-    return options.learningRate * factor;
   }
 
   /** Counts an update that was made. */
@@ -468,33 +420,6 @@ export class Trainer {
 function due(strategy: 'no' | 'steps' | 'epoch', every: number, number: number, step: TrainingStep): boolean {
   if (strategy === 'steps') return number % every === 0;
   return strategy === 'epoch' && step.endsPass;
-}
-
-/** A resumed run with other settings is another run: it is said, but not forbidden. */
-function* changedOptions(
-  saved: SavedRun,
-  options: TrainingArguments,
-  maxSteps: number,
-): Generator<TrainingEvent> {
-  const free = [
-    'outputDir',
-    'overwriteOutputDir',
-    'resumeFromCheckpoint',
-    'loggingSteps',
-    'saveTotalLimit',
-    'maxSteps',
-  ];
-  const changed = Object.entries(options)
-    .filter(
-      ([name, value]) =>
-        !free.includes(name) && JSON.stringify(value) !== JSON.stringify(saved.options[name]),
-    )
-    .map(([name, value]) => `${name} (was ${saved.options[name]}, is ${value})`);
-  if (maxSteps !== saved.maxSteps)
-    changed.push(`the number of updates (was ${saved.maxSteps}, is ${maxSteps})`);
-  if (changed.length > 0) {
-    yield { type: 'notice', message: `options differ from those of the checkpoint: ${changed.join(', ')}` };
-  }
 }
 
 async function isFolder(path: string): Promise<boolean> {

@@ -1,0 +1,23 @@
+// How many numbers a model has.
+import type { NativeModel } from '../native.js';
+
+export interface ParameterCounts {
+  parameters: number;
+  /** Those that training changes; the encoder's positions are never among them. */
+  trainable: number;
+  /** In embeddings of tokens and positions. */
+  embeddings: number;
+}
+
+/** Counts the parameters of a model. */
+export async function countParameters(native: NativeModel, freezeEncoder: boolean): Promise<ParameterCounts> {
+  const counts = { parameters: 0, trainable: 0, embeddings: 0 };
+  for (const { name, shape } of await native.parameters()) {
+    const size = shape.reduce((product, length) => product * length, 1);
+    const frozen = freezeEncoder && name.startsWith('model.encoder.');
+    counts.parameters += size;
+    if (/embed_(tokens|positions)/.test(name)) counts.embeddings += size;
+    if (name !== 'model.encoder.embed_positions.weight' && !frozen) counts.trainable += size;
+  }
+  return counts;
+}

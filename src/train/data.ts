@@ -1,0 +1,55 @@
+// The training data as a stream of micro-batches, and how many updates an epoch of it has.
+import { type BatchesState, type BatchStream, batches } from '../data/batches.js';
+import type { Source } from '../data/dataset.js';
+import type { Whisper } from '../model/whisper.js';
+import { basicNormalizer } from '../processor/normalizers/basic.js';
+import type { TrainingArguments } from './arguments.js';
+
+export interface TrainingData {
+  model: Whisper;
+  source: Source;
+  options: TrainingArguments;
+}
+
+/**
+ * Shuffled micro-batches, pass after pass, prepared while the model is busy.
+ *
+ * @param state goes on where a checkpoint was written
+ */
+export function trainingBatches(data: TrainingData, state?: BatchesState): BatchStream {
+  const { streaming, shuffleBufferSize } = data.options;
+  return batches({
+    ...batchesOptions(data),
+    shuffleBuffer: streaming ? shuffleBufferSize : Number.MAX_SAFE_INTEGER,
+    ...(state && { state }),
+  });
+}
+
+/** Updates of one epoch: a pass over the data counts the rows that can be used. The signal ends it early. */
+export async function updatesPerEpoch(data: TrainingData, signal: AbortSignal | undefined): Promise<number> {
+  let microBatches = 0;
+  for await (const _ of batches({ ...batchesOptions(data), passes: 1 })) {
+    microBatches++;
+    if (signal?.aborted) break;
+  }
+  return Math.ceil(microBatches / data.options.gradientAccumulationSteps);
+}
+
+function batchesOptions({ model, source, options }: TrainingData) {
+  const prompt = { language: options.language, task: options.task };
+  return {
+    source,
+    batchSize: options.perDeviceTrainBatchSize,
+    seed: options.seed,
+    prefetch: Math.max(2, options.gradientAccumulationSteps),
+    labels: ({ text }: { text: string }) => model.tokenizer.labels(text, prompt),
+    startToken: model.config.decoder_start_token_id,
+    maxLabels: model.config.max_target_positions,
+    onLongLabel: options.onLongLabel,
+    minDuration: options.minDurationInSeconds,
+    // Never more than the model hears at once; half a sample more, for clips that fill the window exactly.
+    maxDuration: Math.min(options.maxDurationInSeconds, (model.windowSamples + 0.5) / 16000),
+    lowerCase: options.doLowerCase,
+    ...(options.doRemovePunctuation && { normalizeText: (text: string) => basicNormalizer(text).trim() }),
+  };
+}
