@@ -57,6 +57,11 @@ describe('wordErrorRate', () => {
     const changed = words.filter((_, i) => i % 1000 !== 500).map((word, i) => (i % 1500 === 7 ? 'x' : word));
     const { substitutions, deletions, insertions } = wordErrorRate([words.join(' ')], [changed.join(' ')]);
     expect([substitutions, deletions, insertions]).toEqual([20, 30, 0]);
+    // A rotation: nothing to gain near the diagonal.
+    const distinct = Array.from({ length: 200 }, (_, i) => `u${i}`);
+    const rotated = [...distinct.slice(70), ...distinct.slice(0, 70)];
+    const rotation = wordErrorRate([distinct.join(' ')], [rotated.join(' ')]);
+    expect(rotation).toMatchObject({ substitutions: 0, deletions: 70, insertions: 70, hits: 130 });
     const other = Array.from({ length: 1000 }, (_, i) => `v${i}`).join(' ');
     expect(wordErrorRate([words.slice(0, 700).join(' ')], [other])).toMatchObject({
       substitutions: 700,

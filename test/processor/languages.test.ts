@@ -32,6 +32,7 @@ describe('languages', () => {
   test.each([
     ['spansih', /unknown language "spansih": did you mean "spanish" \(es\)/],
     ['Germn', /"german" \(de\)/],
+    ['loa', /"lao" \(lo\)/],
     ['portug', /"portuguese" \(pt\)/],
     ['klingon', /unknown language "klingon": expected a name such as/],
     ['', /unknown language "": expected/],

@@ -31,6 +31,10 @@ describe('normalisers', () => {
     expect(englishNormalizer('')).toBe('');
   });
 
+  test('keep empty parentheses as two symbols', () => {
+    expect(basicNormalizer('a()b (c)d')).toBe('a b d');
+  });
+
   test('know numbers of any length', () => {
     const digits = '123456789'.repeat(600);
     expect(englishNormalizer(`${digits}.25 million`)).toBe(`${digits}250000`);

@@ -28,18 +28,24 @@ export interface Layout {
   names: readonly string[];
   /** Number of text tokens, filled up with ones that never occur. */
   fill?: number;
+  /** More merges, two tokens each; the token they make is added. */
+  merges?: readonly string[];
   /** `is_multilingual` of a generation_config.json. */
   isMultilingual?: boolean;
 }
 
 /** A new folder with vocab.json, merges.txt and added_tokens.json. */
-export function folderOf({ names, fill = 0, isMultilingual }: Layout): string {
+export function folderOf({ names, fill = 0, merges = [], isMultilingual }: Layout): string {
   const folder = temporaryFolder();
   const vocab: Record<string, number> = JSON.parse(goldenText('vocab.json'));
   for (let id = Object.keys(vocab).length; id < fill; id++) vocab[`filler${id}`] = id;
+  for (const pair of merges) vocab[pair.replace(' ', '')] = Object.keys(vocab).length;
   const first = Object.keys(vocab).length;
   writeFileSync(join(folder, 'vocab.json'), JSON.stringify(vocab));
-  writeFileSync(join(folder, 'merges.txt'), goldenText('merges.txt'));
+  writeFileSync(
+    join(folder, 'merges.txt'),
+    goldenText('merges.txt') + merges.map((pair) => `${pair}\n`).join(''),
+  );
   const added = Object.fromEntries(names.map((name, i) => [name, first + i]));
   writeFileSync(join(folder, 'added_tokens.json'), JSON.stringify(added));
   if (isMultilingual !== undefined) {

@@ -51,6 +51,14 @@ describe('equals transformers', () => {
   });
 });
 
+test("white space is Unicode's, without U+FEFF", async () => {
+  // Tokens across a border exist, so that the borders of words show: "\ufeff!" is one word, "\n!" is two.
+  const merges = ['» ¿', 'ï »¿', 'ï»¿ !', 'Ċ !'];
+  const merged = await WhisperTokenizer.fromPretrained(folderOf({ names: tokenNames(), merges }));
+  expect(merged.encode('\ufeff!')).toEqual([merged.tokenId('ï»¿!')]);
+  expect(merged.encode('\n!')).toEqual([merged.tokenId('Ċ'), merged.tokenId('!')]);
+});
+
 describe('decode', () => {
   test('gives back what was encoded, a lone surrogate as U+FFFD', () => {
     expect(tokenizer.decode(tokenizer.encode('\ufeff naïve  日本 👩‍👩‍👧\n'))).toBe(
