@@ -1,12 +1,125 @@
-// The checkpoint-N folders of a run: finding them, and deleting those that save_total_limit does not keep.
-import { access, readdir, rm } from 'node:fs/promises';
+// The checkpoint-N folders of a run: written, found again, rotated, and the best of them.
+import { access, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
+import type { BatchesState } from '../data/batches.js';
 import { WhisperError } from '../errors.js';
-import { STATE_FILE } from './state.js';
+import type { Evaluation } from '../evaluate/evaluate.js';
+import { removeUnfinished, weightFiles, writeFiles } from '../model/checkpoint.js';
+import { sortedJson } from '../model/json-file.js';
+import type { Whisper } from '../model/whisper.js';
+import { bestMetric, type TrainingArguments } from './arguments.js';
+import { evaluationMetrics } from './results.js';
+import {
+  type RunSettings,
+  type RunState,
+  readRunState,
+  type SavedRun,
+  STATE_FILE,
+  writeRunState,
+} from './state.js';
+
+const OPTIMIZER_FILE = 'optimizer.safetensors';
 
 export interface CheckpointFolder {
   path: string;
   step: number;
+}
+
+/** The checkpoints of one run in its output folder. */
+export class Checkpoints {
+  readonly #model: Whisper;
+  readonly #options: TrainingArguments;
+  /** Of the last one written or resumed from. */
+  #last: CheckpointFolder | undefined;
+
+  constructor(model: Whisper, options: TrainingArguments) {
+    this.#model = model;
+    this.#options = options;
+  }
+
+  /** The last one written, or resumed from. */
+  get last(): CheckpointFolder | undefined {
+    return this.#last;
+  }
+
+  /**
+   * Prepares the output folder and finds the checkpoint to go on from, if any. Checkpoints of an earlier run that is
+   * overwritten are set aside in a folder `earlier-N`.
+   *
+   * @throws WhisperError `ERR_FILE` when the folder cannot be written to, or as {@link findResume}
+   */
+  async open(): Promise<SavedRun | undefined> {
+    const { outputDir, resumeFromCheckpoint, overwriteOutputDir } = this.#options;
+    await removeUnfinished(outputDir);
+    const folder = await findResume(outputDir, resumeFromCheckpoint, overwriteOutputDir);
+    // A folder that cannot be written to must show before the first hour of training, not after it.
+    await writeFiles(outputDir, async () => {});
+    if (folder === undefined) {
+      await setAside(outputDir);
+      return undefined;
+    }
+    const run = await readRunState(folder);
+    this.#last = { path: folder, step: run.state.step };
+    return run;
+  }
+
+  /** Loads the weights of the checkpoint that `open` found. */
+  async loadWeights(): Promise<void> {
+    await this.#model.native.load(await weightFiles(this.#last!.path));
+  }
+
+  /** Loads the optimizer's state of the same; training must be prepared. */
+  async loadOptimizer(): Promise<void> {
+    await this.#model.native.loadOptimizer(join(this.#last!.path, OPTIMIZER_FILE));
+  }
+
+  /**
+   * Writes `checkpoint-N` and deletes those that are too many.
+   *
+   * @param evaluation of these very weights, if there was one: it decides about the best
+   */
+  async save(
+    run: RunState,
+    settings: RunSettings,
+    data: BatchesState,
+    evaluation: Evaluation | undefined,
+  ): Promise<{ path: string; best: boolean }> {
+    const options = this.#options;
+    const path = join(options.outputDir, `checkpoint-${run.step}`);
+    const best = this.#noteBest(run, path, evaluation);
+    await this.#model.saveCheckpoint(path, async (folder) => {
+      await this.#model.native.saveOptimizer(join(folder, OPTIMIZER_FILE));
+      await writeRunState(folder, run, settings, { ...options }, data);
+      await writeFile(join(folder, 'training_args.json'), `${sortedJson(options, 2)}\n`);
+    });
+    this.#last = { path, step: run.step };
+    await rotateCheckpoints(options.outputDir, options.saveTotalLimit, run.bestCheckpoint);
+    return { path, best };
+  }
+
+  /** Loads the weights of the best checkpoint, and says where it is. */
+  async loadBest(run: RunState): Promise<string | undefined> {
+    if (run.bestCheckpoint === undefined) return undefined;
+    // The output folder may have moved since the checkpoint was noted.
+    const moved = join(this.#options.outputDir, basename(run.bestCheckpoint));
+    const folder = (await isFolder(run.bestCheckpoint)) ? run.bestCheckpoint : moved;
+    if (run.bestStep !== run.step) await this.#model.native.load(await weightFiles(folder));
+    return folder;
+  }
+
+  #noteBest(run: RunState, path: string, evaluation: Evaluation | undefined): boolean {
+    const metric = bestMetric(this.#options);
+    const value = metric === undefined || !evaluation ? undefined : evaluationMetrics(evaluation)[metric];
+    if (value === undefined) return false;
+    const better = this.#options.greaterIsBetter
+      ? value > (run.bestMetric ?? Number.NEGATIVE_INFINITY)
+      : value < (run.bestMetric ?? Number.POSITIVE_INFINITY);
+    if (!better) return false;
+    run.bestMetric = value;
+    run.bestStep = run.step;
+    run.bestCheckpoint = path;
+    return true;
+  }
 }
 
 /** The checkpoint folders of a run, the oldest first. */
@@ -91,7 +204,20 @@ async function complete(path: string): Promise<string> {
   return path;
 }
 
-/** `checkpoint-500`, for messages. */
-export function checkpointName(path: string): string {
-  return basename(path);
+/** Moves the checkpoints of an earlier run out of the way of the new one's, which may have the same names. */
+async function setAside(outputDir: string): Promise<void> {
+  const earlier = await listCheckpoints(outputDir);
+  if (earlier.length === 0) return;
+  let folder: string;
+  for (let number = 1; ; number++) {
+    folder = join(outputDir, `earlier-${number}`);
+    if (!(await isFolder(folder))) break;
+  }
+  await mkdir(folder);
+  for (const { path } of earlier) await rename(path, join(folder, basename(path)));
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isDirectory() ?? false;
 }

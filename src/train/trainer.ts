@@ -1,19 +1,18 @@
 // The training loop: data, updates, evaluations and checkpoints, told as a stream of events.
-import { stat, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { BatchStream } from '../data/batches.js';
 import type { Source } from '../data/dataset.js';
 import { WhisperError } from '../errors.js';
 import { type Evaluation, evaluate } from '../evaluate/evaluate.js';
-import { removeUnfinished, weightFiles, writeFiles } from '../model/checkpoint.js';
+import { writeFiles } from '../model/checkpoint.js';
 import { checkTrainable } from '../model/config.js';
-import { sortedJson } from '../model/json-file.js';
 import { countParameters } from '../model/parameters.js';
 import type { Whisper } from '../model/whisper.js';
 import type { NativeStepResult } from '../native.js';
 import { languageCode } from '../processor/languages.js';
-import { bestMetric, type TrainingArguments, trainingArguments } from './arguments.js';
-import { findResume, rotateCheckpoints } from './checkpoints.js';
+import { type TrainingArguments, trainingArguments } from './arguments.js';
+import { Checkpoints } from './checkpoints.js';
 import { trainingBatches, updatesPerEpoch } from './data.js';
 import type { TrainingEvent } from './events.js';
 import { evaluationMetrics, trainingMetrics } from './results.js';
@@ -23,10 +22,8 @@ import {
   newRunState,
   type RunSettings,
   type RunState,
-  readRunState,
   type SavedRun,
   trainerStateJson,
-  writeRunState,
 } from './state.js';
 import { divergedRow, nextStep, stepLoss, type TrainingStep } from './step.js';
 
@@ -39,8 +36,6 @@ export interface TrainerOptions extends Partial<TrainingArguments> {
   /** Stops training after the update in progress, with a checkpoint. */
   signal?: AbortSignal | undefined;
 }
-
-const OPTIMIZER_FILE = 'optimizer.safetensors';
 
 /**
  * Fine-tunes a model.
@@ -66,7 +61,7 @@ export class Trainer {
   #sourceRows: number | undefined;
   /** The last evaluation and the step whose weights it is of. */
   #evaluated: { step: number; evaluation: Evaluation } | undefined;
-  #savedStep = 0;
+  readonly #checkpoints: Checkpoints;
 
   /**
    * @throws WhisperError `ERR_INVALID_ARGUMENT` for wrong or contradicting options, `ERR_CONFIG` for a model that cannot
@@ -85,6 +80,7 @@ export class Trainer {
         `evalStrategy ${this.options.evalStrategy} needs an evalDataset`,
       );
     }
+    this.#checkpoints = new Checkpoints(model, this.options);
     checkTrainable(model.config, join(model.folder, 'config.json'));
     const prompt = model.tokenizer.promptTokens(this.#prompt);
     const most = model.config.max_target_positions;
@@ -122,28 +118,32 @@ export class Trainer {
    */
   async *train(): AsyncGenerator<TrainingEvent, void, void> {
     const { options, model } = this;
-    const saved = await this.#openOutput();
+    this.#noteLanguage();
+    const saved = await this.#checkpoints.open();
+    if (saved) this.#run = saved.state;
+    this.#sourceRows = await this.#trainDataset.count?.();
     const { embeddings, ...counts } = await countParameters(model.native, options.freezeEncoder);
     const { num_mel_bins: mels, max_source_positions: positions } = model.config;
     this.#flosPerRow = 6 * mels * 2 * positions * (counts.parameters - embeddings);
-    yield* this.#countUpdates(saved?.run);
+    yield* this.#countUpdates(saved);
 
     let last = performance.now();
     const data = { model, options, source: this.#trainDataset };
-    const stream = trainingBatches(data, saved?.run.data);
+    const stream = trainingBatches(data, saved?.data);
     try {
+      if (saved) await this.#checkpoints.loadWeights();
       await model.native.prepareTraining({
         freezeEncoder: options.freezeEncoder,
         checkpointing: options.gradientCheckpointing,
       });
-      if (saved) await model.native.loadOptimizer(join(saved.folder, OPTIMIZER_FILE));
+      if (saved) await this.#checkpoints.loadOptimizer();
       yield {
         type: 'start',
         step: this.#run.step,
         maxSteps: this.#maxSteps,
         device: model.device,
         ...counts,
-        resumedFrom: saved?.folder,
+        resumedFrom: this.#checkpoints.last?.path,
       };
       if (this.#run.step === 0 && options.evalStrategy !== 'no' && options.evalOnStart)
         yield* this.#evaluate();
@@ -173,21 +173,24 @@ export class Trainer {
         if (step.endsPass) yield { type: 'epoch', epoch, step: number, data: stream.drops() };
         if (due(options.evalStrategy, this.#evalSteps, number, step)) yield* this.#evaluate();
         const finished = number === this.#maxSteps && options.saveStrategy === 'steps';
-        if (finished || due(options.saveStrategy, options.saveSteps, number, step)) yield* this.#save(stream);
+        if (finished || due(options.saveStrategy, options.saveSteps, number, step))
+          yield await this.#save(stream);
         // Evaluating and saving are no part of the next step's time, but of the run's.
         this.#run.seconds += (performance.now() - last) / 1000;
         last = performance.now();
       }
 
-      if (this.#stopping && this.#run.step > this.#savedStep) yield* this.#save(stream);
-      const best = this.#stopping ? undefined : await this.#loadBest();
-      const { step, epoch, seconds } = this.#run;
-      const trainLoss = this.#run.lossSum / Math.max(1, step);
-      if (!this.#stopping) this.#run.history.push({ step, ...this.metrics(), epoch });
+      const { step, epoch } = this.#run;
+      const done = step === this.#maxSteps;
+      if (!done && step > this.#saved) yield await this.#save(stream);
+      const best = done ? await this.#loadBest() : undefined;
+      if (done) this.#run.history.push({ step, ...this.metrics(), epoch });
       await writeFiles(options.outputDir, (temporary) =>
         writeFile(join(temporary, 'trainer_state.json'), trainerStateJson(this.#run, this.#settings)),
       );
-      const reason = this.#stopping ? 'stopped' : 'done';
+      const trainLoss = this.#run.lossSum / Math.max(1, step);
+      const { seconds } = this.#run;
+      const reason = done ? 'done' : 'stopped';
       yield { type: 'end', step, epoch, trainLoss, seconds, reason, best, data: stream.drops() };
     } finally {
       await stream.return();
@@ -219,6 +222,11 @@ export class Trainer {
     return evaluation;
   }
 
+  /** The update of the last checkpoint; 0 without one. */
+  get #saved(): number {
+    return this.#checkpoints.last?.step ?? 0;
+  }
+
   get #stopping(): boolean {
     return this.#signal?.aborted ?? false;
   }
@@ -248,30 +256,14 @@ export class Trainer {
     };
   }
 
-  /** Finds the checkpoint to go on from, loads it, and writes down what decoding will need. */
-  async #openOutput(): Promise<{ folder: string; run: SavedRun } | undefined> {
-    const { options, model } = this;
-    await removeUnfinished(options.outputDir);
-    const folder = await findResume(
-      options.outputDir,
-      options.resumeFromCheckpoint,
-      options.overwriteOutputDir,
-    );
-    // A folder that cannot be written to must show before the first hour of training, not after it.
-    await writeFiles(options.outputDir, async () => {});
-    if (options.language !== undefined) {
-      model.generation.language = languageCode(options.language);
-      model.generation.task = options.task;
-      // transformers refuses a language beside the older way of forcing one.
-      delete model.generation.forced_decoder_ids;
-    }
-    this.#sourceRows = await this.#trainDataset.count?.();
-    if (folder === undefined) return undefined;
-    const run = await readRunState(folder);
-    await model.native.load(await weightFiles(folder));
-    this.#run = run.state;
-    this.#savedStep = run.state.step;
-    return { folder, run };
+  /** What decoding will need to know of the language is saved with the model. */
+  #noteLanguage(): void {
+    const { generation } = this.model;
+    if (this.options.language === undefined) return;
+    generation.language = languageCode(this.options.language);
+    generation.task = this.options.task;
+    // transformers refuses a language beside the older way of forcing one.
+    delete generation.forced_decoder_ids;
   }
 
   /** How many updates there will be: `max_steps`, or those of the epochs. */
@@ -357,61 +349,30 @@ export class Trainer {
     }
   }
 
-  async *#save(stream: BatchStream): AsyncGenerator<TrainingEvent, void, void> {
-    const { options, model } = this;
+  async #save(stream: BatchStream): Promise<TrainingEvent> {
     const { step } = this.#run;
-    const path = join(options.outputDir, `checkpoint-${step}`);
-    const best = this.#noteBest(path);
-    await model.saveCheckpoint(path, async (folder) => {
-      await model.native.saveOptimizer(join(folder, OPTIMIZER_FILE));
-      await writeRunState(folder, this.#run, this.#settings, { ...options }, stream.state());
-      await writeFile(join(folder, 'training_args.json'), `${sortedJson(options, 2)}\n`);
-    });
-    this.#savedStep = step;
-    await rotateCheckpoints(options.outputDir, options.saveTotalLimit, this.#run.bestCheckpoint);
-    yield { type: 'save', step, path, best };
-  }
-
-  /** Whether the checkpoint about to be written is the best so far, by an evaluation of this very step. */
-  #noteBest(path: string): boolean {
-    const run = this.#run;
-    const metric = bestMetric(this.options);
-    if (metric === undefined || this.#evaluated?.step !== run.step) return false;
-    const value = evaluationMetrics(this.#evaluated.evaluation)[metric];
-    if (value === undefined) return false;
-    const better = this.options.greaterIsBetter
-      ? value > (run.bestMetric ?? Number.NEGATIVE_INFINITY)
-      : value < (run.bestMetric ?? Number.POSITIVE_INFINITY);
-    if (!better) return false;
-    run.bestMetric = value;
-    run.bestStep = run.step;
-    run.bestCheckpoint = path;
-    return true;
+    const evaluation = this.#evaluated?.step === step ? this.#evaluated.evaluation : undefined;
+    const saved = await this.#checkpoints.save(this.#run, this.#settings, stream.state(), evaluation);
+    return { type: 'save', step, ...saved };
   }
 
   async #loadBest(): Promise<string | undefined> {
-    const { bestCheckpoint, bestStep, step } = this.#run;
-    if (!this.options.loadBestModelAtEnd || bestCheckpoint === undefined) return undefined;
-    // The output folder may have moved since the checkpoint was noted.
-    const moved = join(this.options.outputDir, basename(bestCheckpoint));
-    const folder = (await isFolder(bestCheckpoint)) ? bestCheckpoint : moved;
-    if (bestStep !== step) {
-      await this.model.native.load(await weightFiles(folder));
-      this.#evaluated = undefined;
-    }
-    return folder;
+    if (!this.options.loadBestModelAtEnd) return undefined;
+    if (this.#run.bestStep !== this.#run.step) this.#evaluated = undefined;
+    return this.#checkpoints.loadBest(this.#run);
   }
 
+  /** Saves the last good weights and says which row, or which rows' gradient, is to blame. */
   async #diverged(step: TrainingStep, result: NativeStepResult, stream: BatchStream): Promise<WhisperError> {
     const { step: done } = this.#run;
+    if (done > this.#saved) await this.#save(stream);
     const row = divergedRow(step, result.losses);
     const ids = step.batches.flatMap(({ rows }) => rows.map(({ id }) => id));
     const what = row
       ? `the loss of row ${row} is not a finite number`
       : `the gradient of rows ${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ' …' : ''} is not finite`;
-    if (done > this.#savedStep) for await (const _ of this.#save(stream));
-    const kept =
-      done > 0 ? `; the model of update ${done} is in ${this.options.outputDir}/checkpoint-${done}` : '';
+    const last = this.#checkpoints.last;
+    const kept = last ? `; the model of update ${last.step} is in ${last.path}` : '';
     return new WhisperError('ERR_DIVERGED', `update ${done + 1}: ${what}; nothing was updated${kept}`);
   }
 }
@@ -420,9 +381,4 @@ export class Trainer {
 function due(strategy: 'no' | 'steps' | 'epoch', every: number, number: number, step: TrainingStep): boolean {
   if (strategy === 'steps') return number % every === 0;
   return strategy === 'epoch' && step.endsPass;
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  const found = await stat(path).catch(() => undefined);
-  return found?.isDirectory() ?? false;
 }
