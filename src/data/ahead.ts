@@ -10,15 +10,22 @@ export async function* mapInOrder<T, R>(
   apply: (item: T) => Promise<R>,
 ): AsyncGenerator<R, void, void> {
   const running: Promise<R>[] = [];
+  let failure: { error: unknown } | undefined;
   try {
-    for await (const item of items) {
-      const result = apply(item);
-      // It is awaited in its turn; until then a rejection must not count as unhandled.
-      result.catch(() => {});
-      running.push(result);
-      if (running.length >= concurrency) yield await running.shift()!;
+    try {
+      for await (const item of items) {
+        const result = apply(item);
+        // It is awaited in its turn; until then a rejection must not count as unhandled.
+        result.catch(() => {});
+        running.push(result);
+        if (running.length >= concurrency) yield await running.shift()!;
+      }
+    } catch (error) {
+      // What came before the stream failed is given first: where it breaks off does not depend on the concurrency.
+      failure = { error };
     }
     while (running.length > 0) yield await running.shift()!;
+    if (failure) throw failure.error;
   } finally {
     await Promise.allSettled(running);
   }

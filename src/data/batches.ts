@@ -46,12 +46,12 @@ export interface BatchesOptions extends PrepareOptions {
 }
 
 /** Batches in an order that depends on the seed alone, and where the consumer is in them. */
-export interface BatchStream extends AsyncIterableIterator<Batch> {
+export interface BatchStream extends AsyncIterableIterator<Batch, undefined, void> {
   /** The state after the last batch that `next()` gave, however many are already prepared. */
   state(): BatchesState;
   /** Rows dropped in the pass of that batch, up to it; on a pass's last batch, of the whole pass. */
   drops(): DropReport;
-  return(): Promise<IteratorResult<Batch, void>>;
+  return(): Promise<IteratorResult<Batch, undefined>>;
 }
 
 type Drawn = { row: Row; pass: number; after: ShuffleSnapshot } | { endOf: number };

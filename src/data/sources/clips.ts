@@ -23,6 +23,8 @@ export interface ClipsOptions extends Columns {
   root: string;
   /** What the table's paths are relative to. */
   base: string;
+  /** A folder in `root` that the table's paths must not leave. Default: `root`. */
+  within?: string;
   /** The format's own names of the audio column, in the order they are looked for. */
   audioColumns: readonly string[];
   /** Changes a path as the table has it; Common Voice left the ending out once. */
@@ -58,7 +60,7 @@ function optionalText(record: Record, column: string): string | undefined {
  *   and line for a row without audio, a text that is no text, or a clip outside the data set's folder.
  */
 export async function openClips(options: ClipsOptions): Promise<Source> {
-  const { path, root, base } = options;
+  const { path, root, base, within = root } = options;
   const table = await openTable(path);
   const audioColumn = pickColumn(table, 'audio', options.audioColumn, options.audioColumns);
   const textColumn = pickColumn(table, 'text', options.textColumn, textColumns);
@@ -77,10 +79,10 @@ export async function openClips(options: ClipsOptions): Promise<Source> {
       );
     }
     const clip = resolve(base, options.clip ? options.clip(name) : name);
-    if (!liesIn(root, clip) || name.includes('\0')) {
+    if (!liesIn(within, clip) || name.includes('\0')) {
       throw new WhisperError(
         'ERR_DATA',
-        `${where}: the path ${JSON.stringify(name)} leaves the data set's folder ${root}`,
+        `${where}: the path ${JSON.stringify(name)} leaves the data set's folder ${within}`,
       );
     }
     const row: Row = { id: `${basename(path)}:${record.at.line} ${name}`, audio: { path: clip, root }, text };

@@ -21,6 +21,7 @@ export const commonVoice: Format = {
             path: file,
             root: path,
             base: clips,
+            within: clips,
             audioColumns: ['path'],
             // The first releases left the ending out.
             clip: (name) => (extname(name) === '' ? `${name}.mp3` : name),
