@@ -66,7 +66,9 @@ describe('a small random Whisper against transformers in float64', () => {
 
   it('has every hidden state and the logits', async () => {
     const observed = await model.observe(batch);
-    expect(Object.keys(observed).sort()).toEqual(Object.keys(golden.hidden).sort());
+    // transformers keeps the last layer's output only after the layer norm.
+    const last = ['encoder.layers.1', 'decoder.layers.1'];
+    expect(Object.keys(observed).sort()).toEqual([...Object.keys(golden.hidden), ...last].sort());
     for (const [name, expected] of Object.entries(golden.hidden)) {
       expect(error(observed[name]!, expected), name).toBeLessThan(2e-4);
     }
@@ -78,7 +80,7 @@ describe('a small random Whisper against transformers in float64', () => {
     golden.row_losses.forEach((expected, row) => {
       expect(Math.abs(sums[row]! - expected) / expected, `row ${row}`).toBeLessThan(2e-6);
     });
-    expect([...counts]).toEqual([4, 6, 9]);
+    expect([...counts]).toEqual([4, 7, 9]);
     const mean = sums.reduce((a, b) => a + b, 0) / tokens;
     expect(Math.abs(mean - golden.loss) / golden.loss).toBeLessThan(2e-6);
   });
