@@ -138,24 +138,27 @@ function alignWithin(
   const distance = Int32Array.from({ length: b.length + 1 }, (_, j) => (j <= width ? j : outside));
   const substitutions = new Int32Array(b.length + 1);
   for (let i = 1; i <= a.length; i++) {
+    const unit = a[i - 1];
     const first = Math.max(1, i - width);
     const last = Math.min(b.length, i + width);
     let diagonal = distance[first - 1]!;
     let diagonalSubstitutions = substitutions[first - 1]!;
     distance[first - 1] = first === 1 && i <= width ? i : outside;
     substitutions[first - 1] = 0;
+    let left = distance[first - 1]!;
+    let leftSubstitutions = 0;
     for (let j = first; j <= last; j++) {
       const above = distance[j]!;
       const aboveSubstitutions = substitutions[j]!;
-      const left = distance[j - 1]!;
-      const changed = a[i - 1] === b[j - 1] ? 0 : 1;
+      const changed = unit === b[j - 1] ? 0 : 1;
       const best = Math.min(above + 1, left + 1, diagonal + changed);
       distance[j] = best;
       // Among equally short paths rapidfuzz, read from the end, takes a deletion where there is one, then an
-      // insertion where that beats the diagonal's distance.
-      if (best === above + 1) substitutions[j] = aboveSubstitutions;
-      else if (left < diagonal) substitutions[j] = substitutions[j - 1]!;
-      else substitutions[j] = diagonalSubstitutions + changed;
+      // insertion (the count of the left goes on) where that beats the diagonal's distance.
+      if (best === above + 1) leftSubstitutions = aboveSubstitutions;
+      else if (left >= diagonal) leftSubstitutions = diagonalSubstitutions + changed;
+      substitutions[j] = leftSubstitutions;
+      left = best;
       diagonal = above;
       diagonalSubstitutions = aboveSubstitutions;
     }
