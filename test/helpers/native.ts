@@ -1,0 +1,26 @@
+// The operations of every back end this machine has: the CPU once per instruction set, and its GPUs.
+import { addon, type NativeOps as Ops } from '../../src/native.js';
+
+export type { Ops };
+
+/** Opens a back end while environment variables have other values: they are read when it is opened. */
+export function openWith(environment: Record<string, string>, device: string): Ops {
+  const before = Object.fromEntries(Object.keys(environment).map((name) => [name, process.env[name]]));
+  Object.assign(process.env, environment);
+  try {
+    return addon().ops(device);
+  } finally {
+    for (const [name, value] of Object.entries(before)) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  }
+}
+
+const { devices, isas } = addon().deviceInfo();
+
+/** Every back end to test, by name. */
+export const backends: { name: string; ops: Ops }[] = [
+  ...isas.map((isa) => ({ name: `cpu ${isa}`, ops: openWith({ WHISPER_TUNE_ISA: isa }, 'cpu') })),
+  ...devices.filter((name) => name !== 'cpu').map((name) => ({ name, ops: addon().ops(name) })),
+];

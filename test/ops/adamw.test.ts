@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest';
+import { budgetOf, expectWithin, rounding } from '../helpers/compare.js';
+import { backends, type Ops } from '../helpers/native.js';
+import { dense, type Operand, randn } from '../helpers/ops.js';
+import { type AdamwStep, adamw } from '../reference/adamw.js';
+
+const usual: AdamwStep = { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, decay: 0.1, t: 1 };
+const run = (ops: Ops, operands: Operand[], { lr, beta1, beta2, eps, decay, t }: AdamwStep) =>
+  ops.adamw!(...operands, lr, beta1, beta2, eps, decay, t);
+
+describe('adamw', () => {
+  it.each([1, 2, 3, 7, 8, 9, 15, 16, 17, 33, 1000, 16385])('%i elements', (n) => {
+    const inputs = {
+      value: randn(n, 1),
+      m: randn(n, 2, 0.1),
+      v: randn(n, 3).map((x) => 0.01 * x * x + 1e-4),
+      grad: randn(n, 4),
+      scale: Float32Array.from([0.37]),
+    };
+    for (const step of [
+      usual,
+      { ...usual, t: 1000, decay: 0 },
+      { ...usual, lr: 0.3, beta1: 0.5, eps: 0.1, t: 7 },
+    ]) {
+      const budget = budgetOf((i) => adamw(i, step), inputs);
+      for (const { name, ops } of backends) {
+        const [value, m, v] = [dense(inputs.value, n), dense(inputs.m, n), dense(inputs.v, n)];
+        run(ops, [value, m, v, dense(inputs.grad, n), dense(inputs.scale, 1)], step);
+        budget.check(name, { value, m, v });
+      }
+    }
+  });
+
+  // From zero moments a first step is lr·sign(g), however small the gradient: nothing may underflow on the way.
+  it('moves by the learning rate in a first step, for gradients of every size', () => {
+    const grad = Float32Array.from([1e-6, -1e-3, 1, -1e3, 1e6]);
+    for (const { name, ops } of backends) {
+      const zeros = () => dense(new Float32Array(5), 5);
+      const value = zeros();
+      const operands = [value, zeros(), zeros(), dense(grad, 5), dense(Float32Array.from([1]), 1)];
+      run(ops, operands, { ...usual, decay: 0, eps: 1e-16 });
+      const expected = Array.from(grad, (g) => -1e-3 * Math.sign(g));
+      expectWithin(name, value.data, expected, Array(5).fill(1e-3 * 16 * rounding));
+    }
+  });
+
+  it('follows the reference over many steps', () => {
+    const n = 19;
+    const grads = Array.from({ length: 30 }, (_, t) => randn(n, 10 + t));
+    for (const { name, ops } of backends) {
+      const [value, m, v] = [
+        dense(randn(n, 1), n),
+        dense(new Float32Array(n), n),
+        dense(new Float32Array(n), n),
+      ];
+      const scale = new Float64Array([1]);
+      let state = {
+        value: Float64Array.from(value.data),
+        m: new Float64Array(n),
+        v: new Float64Array(n),
+      };
+      for (const [i, grad] of grads.entries()) {
+        const step = { ...usual, t: i + 1 };
+        run(ops, [value, m, v, dense(grad, n), dense(Float32Array.from(scale), 1)], step);
+        state = adamw({ ...state, grad: Float64Array.from(grad), scale }, step);
+      }
+      // A rounding per step of numbers up to 4, and of moves of lr each.
+      expectWithin(name, value.data, state.value, Array(n).fill(4 * 30 * rounding));
+    }
+  });
+
+  it('counts steps from 1', () => {
+    const x = () => dense(randn(1, 1), 1);
+    expect(() => run(backends[0]!.ops, [x(), x(), x(), x(), x()], { ...usual, t: 0 })).toThrow(
+      'adamw: t is 0',
+    );
+  });
+});

@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { expectSame } from '../helpers/compare.js';
+import { backends } from '../helpers/native.js';
+import { dense, poisoned, randn } from '../helpers/ops.js';
+
+const sizes = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 16384, 16385, 50001];
+
+describe('add', () => {
+  it.each(sizes)('%i elements, apart and in place', (n) => {
+    const [x, y] = [randn(n, 1), randn(n, 2)];
+    const expected = x.map((v, i) => v + y[i]!);
+    for (const { name, ops } of backends) {
+      const z = poisoned(n);
+      ops.add!(z, dense(x, n), dense(y, n));
+      expectSame(name, z.data, expected);
+      const inX = dense(x, n);
+      ops.add!(inX, inX, dense(y, n));
+      expectSame(`${name}: z is x`, inX.data, expected);
+      const inY = dense(y, n);
+      ops.add!(inY, dense(x, n), inY);
+      expectSame(`${name}: z is y`, inY.data, expected);
+    }
+  });
+
+  it('says which operand does not fit', () => {
+    const { ops } = backends[0]!;
+    expect(() => ops.add!(poisoned(4), dense(randn(4, 1), 4), dense(randn(5, 1), 5))).toThrow(
+      'add: y [5], expected 4 elements',
+    );
+  });
+});
+
+describe('addPositions', () => {
+  it.each([
+    [1, 1, 1, 1],
+    [2, 3, 5, 3],
+    [3, 7, 17, 9],
+    [2, 65, 384, 65],
+  ])('batch %i, time %i, width %i, table of %i', (batch, time, width, rows) => {
+    const [x, table] = [randn(batch * time * width, 1), randn(rows * width, 2)];
+    const expected = x.map((v, i) => v + table[i % (time * width)]!);
+    for (const { name, ops } of backends) {
+      const z = poisoned(batch, time, width);
+      ops.addPositions!(z, dense(x, batch, time, width), dense(table, rows, width));
+      expectSame(name, z.data, expected);
+      const inPlace = dense(x, batch, time, width);
+      ops.addPositions!(inPlace, inPlace, dense(table, rows, width));
+      expectSame(`${name}: in place`, inPlace.data, expected);
+    }
+  });
+});

@@ -1,0 +1,71 @@
+// Runs operations whose sums are shared among threads and prints digests of their results as JSON. With `workers`, does
+// so on the main thread and on a worker thread at the same time and says whether they agree.
+import { createHash } from 'node:crypto';
+import { isMainThread, parentPort, Worker } from 'node:worker_threads';
+import { addon } from '../../dist/native.js';
+
+let state = 1;
+const noise = (...shape) => ({
+  data: Float32Array.from({ length: shape.reduce((a, b) => a * b) }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 31 - 1;
+  }),
+  shape,
+});
+const integers = (end, ...shape) => ({ data: Int32Array.from(noise(...shape).data, (v) => (v + 1) * 0.5 * end), shape });
+
+function digests() {
+  state = 1;
+  const ops = addon().ops('cpu');
+  const found = {};
+  const run = (name, outputs, ...read) => {
+    ops[name](...outputs, ...read);
+    const hash = createHash('sha256');
+    for (const { data } of outputs) hash.update(new Uint8Array(data.buffer));
+    found[name] = hash.digest('hex');
+  };
+  const [rows, width, vocab] = [500, 96, 1500];
+  const rstd = noise(rows);
+  run('layernorm', [noise(rows, width), noise(rows), noise(rows)], noise(rows, width), noise(width), noise(width));
+  run(
+    'layernormBackward',
+    [noise(rows, width), noise(width), noise(width)],
+    ...[noise(rows, width), noise(rows, width), noise(rows), rstd, noise(width)],
+  );
+  run('linear', [noise(rows, width)], noise(rows, 200), noise(width, 200), noise(width));
+  run(
+    'linearBackward',
+    [noise(rows, 200), noise(width, 200), noise(width)],
+    ...[noise(rows, width), noise(rows, 200), noise(width, 200), false],
+  );
+  run('embedBackward', [noise(50, width), noise(100, width)], noise(5, 100, width), integers(50, 5, 100), 3);
+  const qkv = () => noise(2, 150, 128);
+  const [q, k, v, o, lse] = [qkv(), qkv(), qkv(), qkv(), noise(2, 2, 150)];
+  run('attention', [o, lse], q, k, v, 2, true);
+  run('attentionBackward', [qkv(), qkv(), qkv()], qkv(), q, k, v, o, lse, 2, true);
+  const labels = integers(vocab, rows);
+  run(
+    'classifier',
+    [noise(rows), noise(rows, width), noise(vocab, width)],
+    ...[noise(rows, width), labels, noise(vocab, width), 1, 0.1],
+  );
+  run('norm', [noise(1)], noise(300_000));
+  run('argmax', [integers(1, rows), noise(rows)], noise(rows, vocab), null);
+  return { device: ops.device, digests: found };
+}
+
+if (!isMainThread) {
+  parentPort.postMessage(digests().digests);
+} else if (process.argv[2] === 'workers') {
+  const worker = new Worker(new URL(import.meta.url));
+  const theirs = new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+  const ours = digests().digests;
+  console.log(JSON.stringify({ same: JSON.stringify(ours) === JSON.stringify(await theirs) }));
+} else {
+  try {
+    console.log(JSON.stringify(digests()));
+  } catch (error) {
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}
