@@ -35,7 +35,8 @@ MelFilters make_filters(int count) {
     for (int k = 0; k < spectrum_bins; ++k) {
       const double f = k * (static_cast<double>(sample_rate) / frame_length);
       // librosa keeps the triangles in f32, and scales them to unit area by a factor in f64.
-      const auto triangle = static_cast<float>(std::max(0.0, std::min((f - low) / (peak - low), (high - f) / (high - peak))));
+      const double rise = (f - low) / (peak - low), fall = (high - f) / (high - peak);
+      const auto triangle = static_cast<float>(std::max(0.0, std::min(rise, fall)));
       if (triangle == 0) continue;
       if (static_cast<int>(filters.weights.size()) == filters.offset.back()) first = k;
       filters.weights.push_back(static_cast<float>(triangle * (2 / (high - low))));
