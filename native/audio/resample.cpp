@@ -54,7 +54,7 @@ struct Filter {
 };
 
 Filter::Filter(int64_t from, int64_t to) : from(from), to(to) {
-  const double stretch = std::max(1.0, static_cast<double>(from) / to);  // of the filter, to remove what `to` cannot hold
+  const double stretch = std::max(1.0, static_cast<double>(from) / to);  // to remove what `to` cannot hold
   const double radius = taps_per_sample * stretch / 2, cutoff = (1 + pass) / 2 / stretch;
   before = static_cast<int64_t>(std::ceil(radius));
   width = (2 * before + 2 + 7) / 8 * 8;
