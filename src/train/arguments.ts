@@ -1,5 +1,8 @@
 // Every option of training, once: the command line, its help, the checks and the type of Trainer's options follow.
+import { join } from 'node:path';
 import { WhisperError } from '../errors.js';
+import { checkTrainable } from '../model/config.js';
+import type { Whisper } from '../model/whisper.js';
 import {
   boolean,
   camelCase,
@@ -137,6 +140,26 @@ export function trainingArguments(given: Readonly<Record<string, unknown>>): Tra
   const options = resolveOptions(trainerOptions, given);
   checkTogether(options, camelCase);
   return options;
+}
+
+/**
+ * Refuses options that do not fit the model.
+ *
+ * @throws WhisperError `ERR_INVALID_ARGUMENT` for a language or a length it does not have, `ERR_CONFIG` for a model that
+ *   cannot be trained here
+ */
+export function checkAgainstModel(options: TrainingArguments, model: Whisper): void {
+  checkTrainable(model.config, join(model.folder, 'config.json'));
+  const { length: prompt } = model.tokenizer.promptTokens({ language: options.language, task: options.task });
+  const most = model.config.max_target_positions;
+  const length = options.generationMaxLength ?? most;
+  if (length <= prompt || length > most) {
+    throw new WhisperError(
+      'ERR_INVALID_ARGUMENT',
+      `generation_max_length must be more than the prompt's ${prompt} tokens and at most ${most} ` +
+        `(max_target_positions of the model), got ${length}`,
+    );
+  }
 }
 
 /** The metric that decides about the best checkpoint, as `eval_wer`; undefined when nothing asked for one. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { BatchesState } from '../data/batches.js';
 import { readJson, sortedJson } from '../model/json-file.js';
+import type { TrainingArguments } from './arguments.js';
 
 /** Where reading the data goes on, the sums of losses, and the settings that must stay the same. */
 export const STATE_FILE = 'whisper_tune_state.json';
@@ -25,7 +26,10 @@ export interface RunState {
   lossSum: number;
   /** Of the steps since the last log line. */
   unlogged: { lossSum: number; steps: number };
+  /** Rows trained on. */
   rows: number;
+  /** Rows of the training data, those that are dropped included; undefined where that is not known yet. */
+  rowsPerPass: number | undefined;
   /** Wall time of training, over all resumes. */
   seconds: number;
 }
@@ -41,8 +45,28 @@ export function newRunState(): RunState {
     lossSum: 0,
     unlogged: { lossSum: 0, steps: 0 },
     rows: 0,
+    rowsPerPass: undefined,
     seconds: 0,
   };
+}
+
+/** Adds one update. */
+export function countUpdate(
+  run: RunState,
+  { loss, rows, seconds }: { loss: number; rows: number; seconds: number },
+): void {
+  run.step += 1;
+  run.lossSum += loss;
+  run.unlogged = { lossSum: run.unlogged.lossSum + loss, steps: run.unlogged.steps + 1 };
+  run.rows += rows;
+  run.seconds += seconds;
+}
+
+/** The mean loss of the updates since it was called before. */
+export function takeMeanLoss(run: RunState): number {
+  const { lossSum, steps } = run.unlogged;
+  run.unlogged = { lossSum: 0, steps: 0 };
+  return lossSum / steps;
 }
 
 /** Settings of the run that `trainer_state.json` repeats. */
@@ -55,6 +79,23 @@ export interface RunSettings {
   batchSize: number;
   /** Counted as transformers does: 6 × features × parameters. */
   flos: number;
+}
+
+export function runSettings(
+  options: TrainingArguments,
+  maxSteps: number,
+  epoch: number,
+  flos: number,
+): RunSettings {
+  return {
+    maxSteps,
+    epochs: options.maxSteps > 0 ? Math.ceil(epoch) : options.numTrainEpochs,
+    evalSteps: options.evalSteps ?? options.loggingSteps,
+    loggingSteps: options.loggingSteps,
+    saveSteps: options.saveSteps,
+    batchSize: options.perDeviceTrainBatchSize,
+    flos,
+  };
 }
 
 /** The content of `trainer_state.json` (transformers, trainer_callback.py: TrainerState). */
@@ -101,6 +142,7 @@ const ownSchema = z.strictObject({
   loss_sum: z.number(),
   unlogged: z.strictObject({ lossSum: z.number(), steps: z.int().nonnegative() }),
   rows: z.int().nonnegative(),
+  rows_per_pass: z.int().positive().nullable(),
   seconds: z.number().nonnegative(),
   options: z.record(z.string(), z.unknown()),
   // Checked where it is used, by the data pipeline.
@@ -122,6 +164,7 @@ export async function writeRunState(
     loss_sum: state.lossSum,
     unlogged: state.unlogged,
     rows: state.rows,
+    rows_per_pass: state.rowsPerPass ?? null,
     seconds: state.seconds,
     options,
     data,
@@ -155,6 +198,7 @@ export async function readRunState(folder: string): Promise<SavedRun> {
       lossSum: own.loss_sum,
       unlogged: own.unlogged,
       rows: own.rows,
+      rowsPerPass: own.rows_per_pass ?? undefined,
       seconds: own.seconds,
     },
     maxSteps: own.max_steps,

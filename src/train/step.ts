@@ -1,7 +1,8 @@
 // One update's worth of data: its micro-batches, their masks and the weight of each in the gradient.
 import type { Batch, BatchStream } from '../data/batches.js';
 import type { ModelConfig } from '../model/config.js';
-import type { NativeBatch, NativeLosses } from '../native.js';
+import type { NativeBatch, NativeLosses, NativeStepOptions } from '../native.js';
+import type { TrainingArguments } from './arguments.js';
 import { maskSpans } from './spec-augment.js';
 
 export interface TrainingStep {
@@ -77,6 +78,24 @@ export function gradientScales(tokens: readonly number[], meanOfMeans: boolean):
   );
 }
 
+/** What the engine is told of an update. */
+export function stepOptions(
+  options: TrainingArguments,
+  { scales }: TrainingStep,
+  learningRate: number,
+): NativeStepOptions {
+  return {
+    scales,
+    learningRate,
+    beta1: options.adamBeta1,
+    beta2: options.adamBeta2,
+    epsilon: options.adamEpsilon,
+    weightDecay: options.weightDecay,
+    maxGradNorm: options.maxGradNorm,
+    labelSmoothing: options.labelSmoothingFactor,
+  };
+}
+
 /** The loss that the scales describe, of losses that came back. */
 export function stepLoss(losses: readonly NativeLosses[], meanOfMeans: boolean): number {
   const sums = losses.map(({ sums }) => sums.reduce((total, value) => total + value, 0));
@@ -86,13 +105,14 @@ export function stepLoss(losses: readonly NativeLosses[], meanOfMeans: boolean):
   return sums.reduce((sum, value) => sum + value, 0) / Math.max(1, total);
 }
 
-/** The row whose loss is not finite, or undefined when it is the gradient that is not. */
-export function divergedRow(step: TrainingStep, losses: readonly NativeLosses[]): string | undefined {
+/** Says which row's loss is not finite, or that the gradient is not. */
+export function whatDiverged({ batches }: TrainingStep, losses: readonly NativeLosses[]): string {
   for (const [i, { sums }] of losses.entries()) {
     const row = sums.findIndex((sum) => !Number.isFinite(sum));
-    if (row >= 0) return step.batches[i]!.rows[row]!.id;
+    if (row >= 0) return `the loss of row ${batches[i]!.rows[row]!.id} is not a finite number`;
   }
-  return undefined;
+  const ids = batches.flatMap(({ rows }) => rows.map(({ id }) => id));
+  return `the gradient of rows ${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ' …' : ''} is not finite`;
 }
 
 function countLabels(labels: Int32Array): number {

@@ -6,26 +6,28 @@ import type { Source } from '../data/dataset.js';
 import { WhisperError } from '../errors.js';
 import { type Evaluation, evaluate } from '../evaluate/evaluate.js';
 import { writeFiles } from '../model/checkpoint.js';
-import { checkTrainable } from '../model/config.js';
 import { countParameters } from '../model/parameters.js';
 import type { Whisper } from '../model/whisper.js';
 import type { NativeStepResult } from '../native.js';
 import { languageCode } from '../processor/languages.js';
-import { type TrainingArguments, trainingArguments } from './arguments.js';
+import { checkAgainstModel, type TrainingArguments, trainingArguments } from './arguments.js';
 import { Checkpoints } from './checkpoints.js';
 import { trainingBatches, updatesPerEpoch } from './data.js';
-import type { TrainingEvent } from './events.js';
+import type { StepEvent, TrainingEvent } from './events.js';
 import { evaluationMetrics, trainingMetrics } from './results.js';
 import { learningRateAt } from './schedule.js';
 import {
   changedOptions,
+  countUpdate,
   newRunState,
   type RunSettings,
   type RunState,
+  runSettings,
   type SavedRun,
+  takeMeanLoss,
   trainerStateJson,
 } from './state.js';
-import { divergedRow, nextStep, stepLoss, type TrainingStep } from './step.js';
+import { nextStep, stepLoss, stepOptions, type TrainingStep, whatDiverged } from './step.js';
 
 /** Options of training under transformers' names in camelCase; those left out have the defaults of `arguments.ts`. */
 export interface TrainerOptions extends Partial<TrainingArguments> {
@@ -58,10 +60,10 @@ export class Trainer {
   #run: RunState = newRunState();
   #maxSteps = 0;
   #flosPerRow = 0;
-  #sourceRows: number | undefined;
   /** The last evaluation and the step whose weights it is of. */
   #evaluated: { step: number; evaluation: Evaluation } | undefined;
   readonly #checkpoints: Checkpoints;
+  #clock = 0;
 
   /**
    * @throws WhisperError `ERR_INVALID_ARGUMENT` for wrong or contradicting options, `ERR_CONFIG` for a model that cannot
@@ -81,27 +83,12 @@ export class Trainer {
       );
     }
     this.#checkpoints = new Checkpoints(model, this.options);
-    checkTrainable(model.config, join(model.folder, 'config.json'));
-    const prompt = model.tokenizer.promptTokens(this.#prompt);
-    const most = model.config.max_target_positions;
-    const length = this.options.generationMaxLength ?? most;
-    if (length <= prompt.length || length > most) {
-      throw new WhisperError(
-        'ERR_INVALID_ARGUMENT',
-        `generationMaxLength must be more than the prompt's ${prompt.length} tokens and at most ${most} ` +
-          `(max_target_positions), got ${length}`,
-      );
-    }
+    checkAgainstModel(this.options, model);
   }
 
   /** Where training is: updates made, losses, best checkpoint. */
   get state(): Readonly<RunState> {
     return this.#run;
-  }
-
-  /** Updates of the whole training; known once it has started. */
-  get maxSteps(): number {
-    return this.#maxSteps;
   }
 
   /** `train_loss`, `train_runtime` and the other keys of `train_results.json`. */
@@ -118,80 +105,32 @@ export class Trainer {
    */
   async *train(): AsyncGenerator<TrainingEvent, void, void> {
     const { options, model } = this;
-    this.#noteLanguage();
-    const saved = await this.#checkpoints.open();
-    if (saved) this.#run = saved.state;
-    this.#sourceRows = await this.#trainDataset.count?.();
-    const { embeddings, ...counts } = await countParameters(model.native, options.freezeEncoder);
-    const { num_mel_bins: mels, max_source_positions: positions } = model.config;
-    this.#flosPerRow = 6 * mels * 2 * positions * (counts.parameters - embeddings);
+    const saved = await this.#open();
     yield* this.#countUpdates(saved);
-
-    let last = performance.now();
     const data = { model, options, source: this.#trainDataset };
     const stream = trainingBatches(data, saved?.data);
     try {
-      if (saved) await this.#checkpoints.loadWeights();
-      await model.native.prepareTraining({
-        freezeEncoder: options.freezeEncoder,
-        checkpointing: options.gradientCheckpointing,
-      });
-      if (saved) await this.#checkpoints.loadOptimizer();
-      yield {
-        type: 'start',
-        step: this.#run.step,
-        maxSteps: this.#maxSteps,
-        device: model.device,
-        ...counts,
-        resumedFrom: this.#checkpoints.last?.path,
-      };
-      if (this.#run.step === 0 && options.evalStrategy !== 'no' && options.evalOnStart)
+      yield await this.#prepare(saved !== undefined);
+      if (this.#run.step === 0 && options.evalStrategy !== 'no' && options.evalOnStart) {
         yield* this.#evaluate();
-
-      last = performance.now();
+      }
+      this.#lap();
       while (this.#run.step < this.#maxSteps && !this.#stopping) {
         const step = await nextStep(stream, this.#run.step, options, model.config);
-        const learningRate = learningRateAt(options, this.#run.step, this.#maxSteps);
-        const result = await model.native.step(step.micro, {
-          scales: step.scales,
-          learningRate,
-          beta1: options.adamBeta1,
-          beta2: options.adamBeta2,
-          epsilon: options.adamEpsilon,
-          weightDecay: options.weightDecay,
-          maxGradNorm: options.maxGradNorm,
-          labelSmoothing: options.labelSmoothingFactor,
-        });
-        if (!result.finite) throw await this.#diverged(step, result, stream);
-
-        const seconds = (performance.now() - last) / 1000;
-        last = performance.now();
-        const loss = this.#note(step, result, stream, seconds);
-        yield this.#stepEvent(step, result, loss, learningRate, seconds);
-        yield* this.#log(learningRate, result.gradNorm);
-        const { step: number, epoch } = this.#run;
-        if (step.endsPass) yield { type: 'epoch', epoch, step: number, data: stream.drops() };
-        if (due(options.evalStrategy, this.#evalSteps, number, step)) yield* this.#evaluate();
-        const finished = number === this.#maxSteps && options.saveStrategy === 'steps';
-        if (finished || due(options.saveStrategy, options.saveSteps, number, step))
+        const update = await this.#update(step, stream);
+        yield update;
+        yield* this.#log(update);
+        if (step.endsPass) {
+          yield { type: 'epoch', epoch: update.epoch, step: update.step, data: stream.drops() };
+        }
+        const last = update.step === this.#maxSteps && options.saveStrategy === 'steps';
+        if (due(options.evalStrategy, this.#evalSteps, update.step, step)) yield* this.#evaluate();
+        if (last || due(options.saveStrategy, options.saveSteps, update.step, step)) {
           yield await this.#save(stream);
-        // Evaluating and saving are no part of the next step's time, but of the run's.
-        this.#run.seconds += (performance.now() - last) / 1000;
-        last = performance.now();
+        }
+        this.#run.seconds += this.#lap();
       }
-
-      const { step, epoch } = this.#run;
-      const done = step === this.#maxSteps;
-      if (!done && step > this.#saved) yield await this.#save(stream);
-      const best = done ? await this.#loadBest() : undefined;
-      if (done) this.#run.history.push({ step, ...this.metrics(), epoch });
-      await writeFiles(options.outputDir, (temporary) =>
-        writeFile(join(temporary, 'trainer_state.json'), trainerStateJson(this.#run, this.#settings)),
-      );
-      const trainLoss = this.#run.lossSum / Math.max(1, step);
-      const { seconds } = this.#run;
-      const reason = done ? 'done' : 'stopped';
-      yield { type: 'end', step, epoch, trainLoss, seconds, reason, best, data: stream.drops() };
+      yield* this.#finish(stream);
     } finally {
       await stream.return();
       await model.native.endTraining();
@@ -244,26 +183,29 @@ export class Trainer {
   }
 
   get #settings(): RunSettings {
-    const { options } = this;
-    return {
-      maxSteps: this.#maxSteps,
-      epochs: options.maxSteps > 0 ? Math.ceil(this.#run.epoch) : options.numTrainEpochs,
-      evalSteps: this.#evalSteps,
-      loggingSteps: options.loggingSteps,
-      saveSteps: options.saveSteps,
-      batchSize: options.perDeviceTrainBatchSize,
-      flos: this.#flos,
-    };
+    return runSettings(this.options, this.#maxSteps, this.#run.epoch, this.#flos);
   }
 
-  /** What decoding will need to know of the language is saved with the model. */
-  #noteLanguage(): void {
-    const { generation } = this.model;
-    if (this.options.language === undefined) return;
-    generation.language = languageCode(this.options.language);
-    generation.task = this.options.task;
-    // transformers refuses a language beside the older way of forcing one.
-    delete generation.forced_decoder_ids;
+  /** Seconds since it was called before. */
+  #lap(): number {
+    const before = this.#clock;
+    this.#clock = performance.now();
+    return (this.#clock - before) / 1000;
+  }
+
+  async #open(): Promise<SavedRun | undefined> {
+    const { options, model } = this;
+    if (options.language !== undefined) {
+      // What decoding will need to know of the language is saved with the model.
+      model.generation.language = languageCode(options.language);
+      model.generation.task = options.task;
+      // transformers refuses a language beside the older way of forcing one.
+      delete model.generation.forced_decoder_ids;
+    }
+    const saved = await this.#checkpoints.open();
+    if (saved) this.#run = saved.state;
+    this.#run.rowsPerPass ??= await this.#trainDataset.count?.();
+    return saved;
   }
 
   /** How many updates there will be: `max_steps`, or those of the epochs. */
@@ -285,55 +227,66 @@ export class Trainer {
     }
   }
 
-  /** Counts an update that was made. */
-  #note(step: TrainingStep, result: NativeStepResult, stream: BatchStream, seconds: number): number {
-    const run = this.#run;
-    const loss = stepLoss(result.losses, this.options.meanOfMeans);
-    run.step += 1;
-    run.lossSum += loss;
-    run.unlogged = { lossSum: run.unlogged.lossSum + loss, steps: run.unlogged.steps + 1 };
-    run.rows += step.rows;
-    run.seconds += seconds;
-    // Of the pass's rows; where the source cannot count them, of all updates, as transformers does for streams.
-    const share = this.#sourceRows
-      ? Math.min(1, stream.drops().rows / this.#sourceRows)
-      : run.step / this.#maxSteps;
-    run.epoch = step.endsPass ? step.pass + 1 : step.pass + share;
-    return loss;
-  }
-
-  #stepEvent(
-    { rows, tokens, audioSeconds }: TrainingStep,
-    { gradNorm }: NativeStepResult,
-    loss: number,
-    learningRate: number,
-    seconds: number,
-  ): TrainingEvent {
-    const { step, epoch } = this.#run;
-    const maxSteps = this.#maxSteps;
+  async #prepare(resumed: boolean): Promise<TrainingEvent> {
+    const { options, model } = this;
+    const { embeddings, ...counts } = await countParameters(model.native, options.freezeEncoder);
+    const { num_mel_bins: mels, max_source_positions: positions } = model.config;
+    this.#flosPerRow = 6 * mels * 2 * positions * (counts.parameters - embeddings);
+    if (resumed) await this.#checkpoints.loadWeights();
+    await model.native.prepareTraining({
+      freezeEncoder: options.freezeEncoder,
+      checkpointing: options.gradientCheckpointing,
+    });
+    if (resumed) await this.#checkpoints.loadOptimizer();
     return {
-      type: 'step',
-      step,
-      maxSteps,
-      epoch,
-      loss,
-      learningRate,
-      gradNorm,
-      rows,
-      tokens,
-      audioSeconds,
-      seconds,
+      type: 'start',
+      step: this.#run.step,
+      maxSteps: this.#maxSteps,
+      device: model.device,
+      ...counts,
+      resumedFrom: this.#checkpoints.last?.path,
     };
   }
 
-  *#log(learningRate: number, gradNorm: number): Generator<TrainingEvent> {
+  /** One update of the model, counted. */
+  async #update(step: TrainingStep, stream: BatchStream): Promise<StepEvent> {
+    const { options } = this;
     const run = this.#run;
-    const first = this.options.loggingFirstStep && run.step === 1;
-    if (!first && run.step % this.options.loggingSteps !== 0) return;
-    const loss = run.unlogged.lossSum / run.unlogged.steps;
-    run.unlogged = { lossSum: 0, steps: 0 };
-    const { step, epoch } = run;
-    run.history.push({ step, epoch, loss, learning_rate: learningRate, grad_norm: gradNorm });
+    const learningRate = learningRateAt(options, run.step, this.#maxSteps);
+    const result = await this.model.native.step(step.micro, stepOptions(options, step, learningRate));
+    if (!result.finite) throw await this.#diverged(step, result, stream);
+
+    const seconds = this.#lap();
+    const loss = stepLoss(result.losses, options.meanOfMeans);
+    countUpdate(run, { loss, seconds, rows: step.rows });
+    run.epoch = this.#epoch(step, stream);
+
+    const { rows, tokens, audioSeconds } = step;
+    const { step: number, epoch } = run;
+    const { gradNorm } = result;
+    const maxSteps = this.#maxSteps;
+    const measures = { loss, learningRate, gradNorm, rows, tokens, audioSeconds, seconds };
+    return { type: 'step', step: number, maxSteps, epoch, ...measures };
+  }
+
+  /** Passes over the data, with a fraction of the pass's rows. */
+  #epoch({ pass, endsPass }: TrainingStep, stream: BatchStream): number {
+    const run = this.#run;
+    const { rows } = stream.drops();
+    if (endsPass) {
+      run.rowsPerPass ??= rows;
+      return pass + 1;
+    }
+    // Until a source that cannot count has ended once, the fraction is that of all updates, as transformers has it.
+    const share = run.rowsPerPass ? rows / run.rowsPerPass : run.step / this.#maxSteps;
+    return pass + Math.min(1, share);
+  }
+
+  *#log({ step, epoch, learningRate, gradNorm }: StepEvent): Generator<TrainingEvent> {
+    const { loggingSteps, loggingFirstStep } = this.options;
+    if (step % loggingSteps !== 0 && !(loggingFirstStep && step === 1)) return;
+    const loss = takeMeanLoss(this.#run);
+    this.#run.history.push({ step, epoch, loss, learning_rate: learningRate, grad_norm: gradNorm });
     yield { type: 'log', step, epoch, loss, learningRate, gradNorm };
   }
 
@@ -356,24 +309,39 @@ export class Trainer {
     return { type: 'save', step, ...saved };
   }
 
-  async #loadBest(): Promise<string | undefined> {
-    if (!this.options.loadBestModelAtEnd) return undefined;
-    if (this.#run.bestStep !== this.#run.step) this.#evaluated = undefined;
-    return this.#checkpoints.loadBest(this.#run);
+  /** After the last update, or the one that the signal let end. */
+  async *#finish(stream: BatchStream): AsyncGenerator<TrainingEvent, void, void> {
+    const { options } = this;
+    const run = this.#run;
+    const { step, epoch } = run;
+    const done = step === this.#maxSteps;
+    let best: string | undefined;
+    if (done) {
+      run.history.push({ step, ...this.metrics(), epoch });
+      if (options.loadBestModelAtEnd) best = await this.#checkpoints.loadBest(run);
+      if (best !== undefined && run.bestStep !== step) this.#evaluated = undefined;
+    } else if (step > this.#saved) {
+      yield await this.#save(stream);
+    }
+    await writeFiles(options.outputDir, (temporary) =>
+      writeFile(join(temporary, 'trainer_state.json'), trainerStateJson(run, this.#settings)),
+    );
+    const { seconds, lossSum } = run;
+    const reason = done ? 'done' : 'stopped';
+    const trainLoss = lossSum / Math.max(1, step);
+    yield { type: 'end', step, epoch, trainLoss, seconds, reason, best, data: stream.drops() };
   }
 
   /** Saves the last good weights and says which row, or which rows' gradient, is to blame. */
   async #diverged(step: TrainingStep, result: NativeStepResult, stream: BatchStream): Promise<WhisperError> {
     const { step: done } = this.#run;
     if (done > this.#saved) await this.#save(stream);
-    const row = divergedRow(step, result.losses);
-    const ids = step.batches.flatMap(({ rows }) => rows.map(({ id }) => id));
-    const what = row
-      ? `the loss of row ${row} is not a finite number`
-      : `the gradient of rows ${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ' …' : ''} is not finite`;
     const last = this.#checkpoints.last;
     const kept = last ? `; the model of update ${last.step} is in ${last.path}` : '';
-    return new WhisperError('ERR_DIVERGED', `update ${done + 1}: ${what}; nothing was updated${kept}`);
+    return new WhisperError(
+      'ERR_DIVERGED',
+      `update ${done + 1}: ${whatDiverged(step, result.losses)}; nothing was updated${kept}`,
+    );
   }
 }
 

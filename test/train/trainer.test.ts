@@ -1,0 +1,455 @@
+// The training loop against a stand-in for the engine: when things happen, what is written, and that a resumed run is
+// the run that was never stopped.
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { fromIterable } from '../../src/data/index.js';
+import type { TrainingEvent } from '../../src/train/events.js';
+import { Trainer, type TrainerOptions } from '../../src/train/trainer.js';
+import { type FakeNative, fakeWhisper, rows } from './fake-model.js';
+
+let outputDir: string;
+beforeEach(() => {
+  outputDir = join(mkdtempSync(join(tmpdir(), 'trainer-')), 'out');
+});
+afterEach(() => rmSync(join(outputDir, '..'), { recursive: true, force: true }));
+
+const json = (...path: string[]) => JSON.parse(readFileSync(join(outputDir, ...path), 'utf8'));
+const folders = () =>
+  readdirSync(outputDir)
+    .filter((name) => !name.includes('.'))
+    .sort();
+
+interface Run {
+  events: TrainingEvent[];
+  native: FakeNative;
+  trainer: Trainer;
+}
+
+type More = Partial<TrainerOptions> & {
+  onEvent?: (event: TrainingEvent) => void;
+  setUp?: (native: FakeNative) => void;
+};
+
+async function run({ onEvent, setUp, ...more }: More = {}): Promise<Run> {
+  const { model, native } = await fakeWhisper();
+  setUp?.(native);
+  const trainer = new Trainer(model, {
+    outputDir,
+    trainDataset: fromIterable(rows(10)),
+    evalDataset: fromIterable(rows(5)),
+    perDeviceTrainBatchSize: 2,
+    perDeviceEvalBatchSize: 2,
+    maxSteps: 8,
+    learningRate: 0.1,
+    saveStrategy: 'no',
+    shuffleBufferSize: 4,
+    language: 'en',
+    ...more,
+  });
+  const events: TrainingEvent[] = [];
+  for await (const event of trainer.train()) {
+    events.push(event);
+    onEvent?.(event);
+  }
+  return { events, native, trainer };
+}
+
+const of = <T extends TrainingEvent['type']>(events: TrainingEvent[], type: T) =>
+  events.filter((event): event is Extract<TrainingEvent, { type: T }> => event.type === type);
+
+describe('the loop', () => {
+  it('starts, steps, ends each pass, and ends', async () => {
+    const { events, native } = await run({ maxSteps: 7 });
+    expect(events[0]).toMatchObject({ type: 'start', step: 0, maxSteps: 7, parameters: 36, trainable: 26 });
+    expect(of(events, 'step').map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    expect(of(events, 'step')[4]!.epoch).toBe(1);
+    expect(of(events, 'step')[6]!.epoch).toBeCloseTo(1.4);
+    expect(of(events, 'epoch')).toMatchObject([{ epoch: 1, step: 5, data: { rows: 10, kept: 10 } }]);
+    expect(events.at(-1)).toMatchObject({ type: 'end', step: 7, reason: 'done' });
+    expect(native.log).toEqual(['prepareTraining', 'endTraining']);
+  });
+
+  it('uses the partial batch at the end of a pass, and ends a step with the pass', async () => {
+    const { native } = await run({
+      trainDataset: fromIterable(rows(7)),
+      gradientAccumulationSteps: 3,
+      maxSteps: 4,
+    });
+    const sizes = native.steps.map(({ batches }) => batches.map(({ samples }) => samples.length));
+    expect(sizes).toEqual([[2, 2, 2], [1], [2, 2, 2], [1]]);
+  });
+
+  it('makes the first update of a warm-up with learning rate 0', async () => {
+    const { native } = await run({ warmupSteps: 4, maxSteps: 8 });
+    expect(native.steps.map(({ options }) => options.learningRate)).toEqual(
+      [0, 0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25].map((factor) => 0.1 * factor),
+    );
+  });
+
+  it('weighs every token of a step the same', async () => {
+    const { native } = await run({
+      trainDataset: fromIterable(rows(4, (i) => (i < 2 ? 'on' : 'turn on the light in the kitchen'))),
+      shuffleBufferSize: 1,
+      gradientAccumulationSteps: 2,
+      maxSteps: 1,
+    });
+    const [{ batches, options } = { batches: [], options: undefined }] = native.steps;
+    const tokens = batches.map(({ labels }) => labels.filter((label) => label >= 0).length);
+    expect(tokens[0]).toBeLessThan(tokens[1]!);
+    const total = tokens[0]! + tokens[1]!;
+    expect([...options!.scales]).toEqual([Math.fround(1 / total), Math.fround(1 / total)]);
+  });
+
+  it('or every micro-batch, when asked to', async () => {
+    const { native, events } = await run({
+      trainDataset: fromIterable(rows(4, (i) => (i < 2 ? 'on' : 'turn on the light in the kitchen'))),
+      shuffleBufferSize: 1,
+      gradientAccumulationSteps: 2,
+      maxSteps: 1,
+      meanOfMeans: true,
+      setUp: (fake) => {
+        fake.lossOf = (batch) => (batch.time > 6 ? 3 : 1);
+      },
+    });
+    const { batches, options } = native.steps[0]!;
+    const tokens = batches.map(({ labels }) => labels.filter((label) => label >= 0).length);
+    expect([...options.scales]).toEqual(tokens.map((count) => Math.fround(1 / (2 * count))));
+    expect(of(events, 'step')[0]!.loss).toBeCloseTo(2);
+  });
+
+  it('carries the prefix and the end in the labels, without the start token', async () => {
+    const { native, trainer } = await run({ maxSteps: 1, shuffleBufferSize: 1 });
+    const { tokenizer } = trainer.model;
+    const first = [...native.steps[0]!.batches[0]!.labels.subarray(0, native.steps[0]!.batches[0]!.time)];
+    expect(first.filter((id) => id >= 0)).toEqual([
+      tokenizer.languages.get('en'),
+      tokenizer.transcribe,
+      tokenizer.notimestamps,
+      ...tokenizer.encode('turn on the light'),
+      tokenizer.eot,
+    ]);
+  });
+
+  it('masks other spans in every micro-batch, and the same in a repeated run', async () => {
+    const first = await run({ maxSteps: 3 });
+    rmSync(outputDir, { recursive: true });
+    const second = await run({ maxSteps: 3 });
+    const spans = ({ native }: Run) => native.steps.map(({ batches }) => [...batches[0]!.maskSpans!].join());
+    expect(new Set(spans(first)).size).toBe(3);
+    expect(spans(second)).toEqual(spans(first));
+  });
+
+  it('counts the updates of epochs from the rows that can be used', async () => {
+    const data = [
+      ...rows(9),
+      { id: 'silent', audio: { samples: new Float32Array(48000 * 2), sampleRate: 16000 }, text: 'x' },
+    ];
+    const { events } = await run({ maxSteps: -1, numTrainEpochs: 1.5, trainDataset: fromIterable(data) });
+    expect(events.find(({ type }) => type === 'start')).toMatchObject({ maxSteps: 8 });
+    expect(of(events, 'epoch')[0]!.data).toMatchObject({
+      rows: 10,
+      kept: 9,
+      dropped: { 'too-long': { count: 1 } },
+    });
+  });
+
+  it('stops without a checkpoint when the consumer leaves', async () => {
+    const { model, native } = await fakeWhisper();
+    const trainer = new Trainer(model, { outputDir, trainDataset: fromIterable(rows(10)), maxSteps: 5 });
+    for await (const event of trainer.train()) if (event.type === 'step') break;
+    expect(native.log.at(-1)).toBe('endTraining');
+    expect(folders()).toEqual([]);
+  });
+});
+
+describe('logging', () => {
+  it('writes the mean of the losses since the line before', async () => {
+    const { events, trainer } = await run({ loggingSteps: 3, maxSteps: 8 });
+    const losses = of(events, 'step').map(({ loss }) => loss);
+    const mean = (values: number[]) => values.reduce((a, b) => a + b) / values.length;
+    const logs = of(events, 'log');
+    expect(logs.map(({ step }) => step)).toEqual([3, 6]);
+    expect(logs[0]!.loss).toBeCloseTo(mean(losses.slice(0, 3)), 12);
+    expect(logs[1]!.loss).toBeCloseTo(mean(losses.slice(3, 6)), 12);
+    expect(trainer.metrics().train_loss).toBeCloseTo(mean(losses), 12);
+    const { log_history } = json('trainer_state.json');
+    expect(Object.keys(log_history[0]).sort()).toEqual([
+      'epoch',
+      'grad_norm',
+      'learning_rate',
+      'loss',
+      'step',
+    ]);
+    expect(log_history.at(-1)).toMatchObject({ step: 8, train_loss: trainer.metrics().train_loss });
+  });
+
+  it('logs the first update when asked to', async () => {
+    const { events } = await run({ loggingSteps: 4, loggingFirstStep: true });
+    expect(of(events, 'log').map(({ step }) => step)).toEqual([1, 4, 8]);
+  });
+});
+
+describe('evaluation', () => {
+  it('comes before training and every eval_steps', async () => {
+    const { events, native, trainer } = await run({
+      evalStrategy: 'steps',
+      evalSteps: 3,
+      predictWithGenerate: true,
+      generationMaxLength: 20,
+      setUp: (fake) => {
+        fake.hear = () => [5, 6, 7];
+      },
+    });
+    expect(of(events, 'evaluate').map(({ step }) => step)).toEqual([0, 3, 6]);
+    expect(events.findIndex(({ type }) => type === 'evaluate')).toBeLessThan(
+      events.findIndex(({ type }) => type === 'step'),
+    );
+    const { tokenizer } = trainer.model;
+    expect(native.generations[0]!.options).toMatchObject({
+      maxLength: 20,
+      end: tokenizer.eot,
+      prompt: Int32Array.from(tokenizer.promptTokens({ language: 'en' })),
+    });
+    expect(native.generations.slice(0, 3).map((call) => call.rows)).toEqual([2, 2, 1]);
+    expect(of(events, 'evaluate')[0]!.wer).toBeGreaterThan(0);
+    const { log_history } = json('trainer_state.json');
+    expect(log_history[0]).toMatchObject({ step: 0, eval_samples: 5 });
+    expect(log_history[0].eval_wer).toBe(of(events, 'evaluate')[0]!.wer);
+  });
+
+  it('weighs the mean loss of each batch by its rows', async () => {
+    const { events } = await run({
+      evalStrategy: 'steps',
+      evalSteps: 100,
+      evalDataset: fromIterable(rows(5, (i) => (i === 4 ? 'turn on the light' : 'on'))),
+      setUp: (fake) => {
+        fake.lossOf = (batch) => (batch.samples.length === 1 ? 6 : 1);
+      },
+    });
+    expect(of(events, 'evaluate')[0]!.loss).toBeCloseTo((2 * 1 + 2 * 1 + 1 * 6) / 5);
+    expect(of(events, 'evaluate')[0]!.wer).toBeUndefined();
+  });
+
+  it('at the end of passes under the strategy epoch, and not at the start when told so', async () => {
+    const { events } = await run({ evalStrategy: 'epoch', evalOnStart: false, maxSteps: 11 });
+    expect(of(events, 'evaluate').map(({ step }) => step)).toEqual([5, 10]);
+  });
+
+  it('gives the last result again for the same weights', async () => {
+    const { trainer, events } = await run({ evalStrategy: 'steps', evalSteps: 4 });
+    expect(await trainer.evaluate()).toMatchObject({ loss: of(events, 'evaluate').at(-1)!.loss });
+    expect(of(events, 'evaluate').at(-1)!.step).toBe(8);
+  });
+});
+
+describe('checkpoints', () => {
+  it('are written every save_steps and at the end, with everything to go on', async () => {
+    const { events } = await run({ saveStrategy: 'steps', saveSteps: 3 });
+    expect(of(events, 'save').map(({ step }) => step)).toEqual([3, 6, 8]);
+    expect(folders()).toEqual(['checkpoint-3', 'checkpoint-6', 'checkpoint-8']);
+    const files = readdirSync(join(outputDir, 'checkpoint-3'));
+    for (const name of [
+      'config.json',
+      'generation_config.json',
+      'preprocessor_config.json',
+      'tokenizer.json',
+      'vocab.json',
+      'merges.txt',
+      'added_tokens.json',
+      'model.safetensors',
+      'optimizer.safetensors',
+      'trainer_state.json',
+      'whisper_tune_state.json',
+      'training_args.json',
+    ]) {
+      expect(files).toContain(name);
+    }
+    expect(json('checkpoint-3', 'generation_config.json')).toMatchObject({
+      language: 'en',
+      task: 'transcribe',
+    });
+    expect(json('checkpoint-6', 'trainer_state.json')).toMatchObject({ global_step: 6, max_steps: 8 });
+  });
+
+  it('are written at the end of passes under the strategy epoch', async () => {
+    await run({ saveStrategy: 'epoch', maxSteps: 11 });
+    expect(folders()).toEqual(['checkpoint-10', 'checkpoint-5']);
+  });
+
+  it('beyond the limit are deleted, but never the best', async () => {
+    let evaluations = 0;
+    const { events, native } = await run({
+      saveStrategy: 'steps',
+      saveSteps: 2,
+      saveTotalLimit: 2,
+      evalStrategy: 'steps',
+      evalSteps: 2,
+      loadBestModelAtEnd: true,
+      setUp: (fake) => {
+        // Three batches an evaluation: of updates 0, 2, 4, 6, 8.
+        const losses = [9, 2, 3, 4, 5];
+        fake.loss = async (batch) => {
+          const loss = losses[Math.floor(evaluations++ / 3)]!;
+          const tokens = Int32Array.from(batch.samples, () => 1);
+          return { sums: Float32Array.from(tokens, () => loss), tokens };
+        };
+      },
+    });
+    expect(folders()).toEqual(['checkpoint-2', 'checkpoint-8']);
+    expect(of(events, 'save').map(({ best }) => best)).toEqual([true, false, false, false]);
+    expect(events.at(-1)).toMatchObject({ type: 'end', best: join(outputDir, 'checkpoint-2') });
+    expect(native.weights).toEqual(json('checkpoint-2', 'model.safetensors'));
+    expect(json('trainer_state.json')).toMatchObject({ best_metric: 2, best_global_step: 2 });
+  });
+
+  it('of an earlier run are set aside when the folder is overwritten', async () => {
+    await run({ saveStrategy: 'steps', saveSteps: 8 });
+    await run({ saveStrategy: 'steps', saveSteps: 4, maxSteps: 4, overwriteOutputDir: true });
+    expect(folders()).toEqual(['checkpoint-4', 'earlier-1']);
+    expect(readdirSync(join(outputDir, 'earlier-1'))).toEqual(['checkpoint-8']);
+  });
+
+  it('that a crash left half written are removed', async () => {
+    await run({ saveStrategy: 'steps', saveSteps: 8 });
+    writeFileSync(join(outputDir, '.checkpoint-9.partial-00ff00'), '');
+    await run({ maxSteps: 9 });
+    expect(existsSync(join(outputDir, '.checkpoint-9.partial-00ff00'))).toBe(false);
+  });
+});
+
+describe('resuming', () => {
+  const options = {
+    saveStrategy: 'steps',
+    saveSteps: 4,
+    maxSteps: 13,
+    warmupSteps: 3,
+    loggingSteps: 3,
+  } as const;
+
+  it('gives the bits of the run that was never stopped', async () => {
+    const whole = await run(options);
+    const history = json('trainer_state.json').log_history;
+    rmSync(outputDir, { recursive: true });
+
+    const controller = new AbortController();
+    const first = await run({
+      ...options,
+      signal: controller.signal,
+      onEvent: (event) => event.type === 'step' && event.step === 6 && controller.abort(),
+    });
+    expect(first.events.at(-1)).toMatchObject({ type: 'end', step: 6, reason: 'stopped' });
+    expect(folders()).toEqual(['checkpoint-4', 'checkpoint-6']);
+    const second = await run(options);
+    expect(second.events[0]).toMatchObject({
+      type: 'start',
+      step: 6,
+      resumedFrom: join(outputDir, 'checkpoint-6'),
+    });
+    expect(second.native.weights).toEqual(whole.native.weights);
+    expect(second.native.moments).toEqual(whole.native.moments);
+    const data = (steps: FakeNative['steps']) =>
+      steps.map(({ batches }) =>
+        batches.map(({ samples, maskSpans }) => [samples.map((s) => s.length), [...maskSpans!]]),
+      );
+    expect(data([...first.native.steps, ...second.native.steps])).toEqual(data(whole.native.steps));
+    const timeless = (lines: Record<string, number>[]) =>
+      lines.map((line) =>
+        Object.fromEntries(Object.entries(line).filter(([key]) => !/runtime|per_second/.test(key))),
+      );
+    expect(timeless(json('trainer_state.json').log_history)).toEqual(timeless(history));
+  });
+
+  it('takes the last checkpoint, or the one named', async () => {
+    await run(options);
+    const again = await run({ ...options, resumeFromCheckpoint: join(outputDir, 'checkpoint-4') });
+    expect(again.events[0]).toMatchObject({ type: 'start', step: 4 });
+    const last = await run({ ...options, maxSteps: 14, resumeFromCheckpoint: 'true' });
+    expect(of(last.events, 'notice')[0]!.message).toContain('the number of updates (was 13, is 14)');
+    expect(of(last.events, 'start')[0]!.step).toBe(13);
+  });
+
+  it('refuses another seed, a folder without a checkpoint and an incomplete one', async () => {
+    await run(options);
+    await expect(run({ ...options, maxSteps: 20, seed: 7 })).rejects.toThrow(
+      /the seed was 42 .* and is 7 now/,
+    );
+    rmSync(join(outputDir, 'checkpoint-13', 'optimizer.safetensors'));
+    await expect(run(options)).rejects.toThrow(/checkpoint-13: it has no optimizer.safetensors/);
+    rmSync(outputDir, { recursive: true });
+    await expect(run({ ...options, resumeFromCheckpoint: 'true' })).rejects.toThrow(/has no checkpoint/);
+  });
+
+  it('refuses an output folder that is not empty', async () => {
+    await run({ maxSteps: 1 });
+    await expect(run({ maxSteps: 1 })).rejects.toMatchObject({
+      code: 'ERR_FILE',
+      message: `output_dir ${outputDir} is not empty and has no checkpoint to resume from: choose another, or overwrite_output_dir`,
+    });
+  });
+});
+
+describe('trouble', () => {
+  it('a loss that is not a number stops with the row, and the last good weights are kept', async () => {
+    const attempt = run({
+      shuffleBufferSize: 1,
+      setUp: (fake) => {
+        fake.lossOf = (batch, row) => (batch.samples[row]!.length === 1600 + 16 * 5 ? Number.NaN : 1);
+      },
+    });
+    await expect(attempt).rejects.toMatchObject({
+      code: 'ERR_DIVERGED',
+      message:
+        'update 3: the loss of row row-5 is not a finite number; nothing was updated; the model of update 2 is in ' +
+        join(outputDir, 'checkpoint-2'),
+    });
+    expect(folders()).toEqual(['checkpoint-2']);
+  });
+
+  it('a failing save loses no earlier checkpoint', async () => {
+    let saves = 0;
+    const attempt = run({
+      saveStrategy: 'steps',
+      saveSteps: 2,
+      setUp: (fake) => {
+        const save = fake.save.bind(fake);
+        fake.save = async (path: string) => {
+          if (++saves === 2) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+          return save(path);
+        };
+      },
+    });
+    await expect(attempt).rejects.toThrow(
+      `cannot write ${join(outputDir, 'checkpoint-4')}: no space left on the disk`,
+    );
+    expect(readdirSync(outputDir)).toEqual(['checkpoint-2']);
+  });
+
+  it('a signal before the first update writes nothing', async () => {
+    const { events } = await run({ signal: AbortSignal.abort() });
+    expect(events.at(-1)).toMatchObject({ type: 'end', step: 0, reason: 'stopped' });
+    expect(folders()).toEqual([]);
+  });
+
+  it.each([
+    [{ evalStrategy: 'steps', evalDataset: undefined }, 'evalStrategy steps needs an evalDataset'],
+    [{ maxStepz: 3 }, 'Trainer has no option maxStepz'],
+    [{ maxSteps: 1.5 }, 'maxSteps must be a whole number of at least -1, got 1.5'],
+    [{ maxSteps: 0 }, 'maxSteps must be at least 1, or -1 for none, got 0'],
+    [{ loadBestModelAtEnd: true }, /equal strategies/],
+    [
+      { loadBestModelAtEnd: true, evalStrategy: 'steps', saveStrategy: 'steps', evalSteps: 3, saveSteps: 4 },
+      /to be a multiple of evalSteps, got 4 and 3/,
+    ],
+    [
+      { metricForBestModel: 'wer', evalStrategy: 'steps' },
+      /metricForBestModel eval_wer needs predictWithGenerate/,
+    ],
+    [{ generationMaxLength: 65 }, /at most 64 \(max_target_positions of the model\), got 65/],
+    [{ language: 'klingon' }, /unknown language/],
+    [{ minDurationInSeconds: 30 }, /must be below maxDurationInSeconds, got 30 and 20/],
+  ])('refuses %j', async (wrong, message) => {
+    await expect(run(wrong as Partial<TrainerOptions>)).rejects.toThrow(message);
+  });
+});
