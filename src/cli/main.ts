@@ -23,9 +23,10 @@ const commands = [trainCommand, evaluateCommand, transcribeCommand, planCommand,
  * @returns the exit code: 0 done, 1 failed or stopped, 2 wrong usage
  */
 export async function main(args: readonly string[], terminal: Terminal): Promise<number> {
-  const command = commands.find(({ name }) => name === args[0]);
+  const asksHelp = args[0] === 'help';
+  const command = commands.find(({ name }) => name === args[asksHelp ? 1 : 0]);
   if (!command) return topLevel(args, terminal);
-  const rest = args.slice(1);
+  const rest = asksHelp ? ['--help'] : args.slice(1);
   if (rest.includes('--help') || rest.includes('-h')) {
     terminal.out(help(command));
     return 0;

@@ -18,7 +18,8 @@ const options = {
 
 export const planCommand: Command<typeof options> = {
   name: 'plan',
-  summary: `Say how much memory a model takes: MODEL is a folder or one of ${RELEASED.join(', ')}.`,
+  summary:
+    'Say how much memory training or running a model takes: a folder, or a released model by name (small).',
   positionals: ['MODEL'],
   options,
   async run({ options, positionals, terminal }) {

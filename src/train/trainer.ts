@@ -262,11 +262,9 @@ export class Trainer {
     run.epoch = this.#epoch(step, stream);
 
     const { rows, tokens, audioSeconds } = step;
-    const { step: number, epoch } = run;
+    const place = { step: run.step, maxSteps: this.#maxSteps, epoch: run.epoch };
     const { gradNorm } = result;
-    const maxSteps = this.#maxSteps;
-    const measures = { loss, learningRate, gradNorm, rows, tokens, audioSeconds, seconds };
-    return { type: 'step', step: number, maxSteps, epoch, ...measures };
+    return { type: 'step', ...place, loss, learningRate, gradNorm, rows, tokens, audioSeconds, seconds };
   }
 
   /** Passes over the data, with a fraction of the pass's rows. */
