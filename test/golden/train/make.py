@@ -20,6 +20,7 @@ folder = Path(sys.argv[1])
 data = json.loads((folder / "rows.json").read_text())
 hyper, rows = data["hyper"], data["rows"]
 model = WhisperForConditionalGeneration.from_pretrained(folder / "initial", attn_implementation="eager").double().train()
+model.model.encoder.embed_positions.requires_grad_(False)  # from_pretrained forgets it, in 5.17
 frames = 2 * model.config.max_source_positions
 for row in rows:
     row["features"] = log_mel(np.array(row["samples"]), model.config.num_mel_bins, frames)
