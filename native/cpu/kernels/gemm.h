@@ -14,7 +14,8 @@ struct RowsOf {
   T* data;
   int64_t row_stride, batch_stride, period;
 
-  RowsOf(T* data, int64_t row_stride) : data(data), row_stride(row_stride), batch_stride(0), period(INT64_MAX) {}
+  RowsOf(T* data, int64_t row_stride)  // evenly spaced, as if of one batch entry that never ends
+      : data(data), row_stride(row_stride), batch_stride(0), period(int64_t{1} << 32) {}
   RowsOf(T* data, const View& v)
       : data(data), row_stride(v.row_stride), batch_stride(v.batch_stride), period(v.period() ? v.period() : 1) {}
 
