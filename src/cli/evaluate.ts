@@ -1,6 +1,6 @@
 // whisper-tune evaluate: word and character error rate of a model on a split of a data set.
 import { describeDrops } from '../data/drops.js';
-import { evaluate } from '../evaluate/evaluate.js';
+import { type Evaluation, evaluate } from '../evaluate/evaluate.js';
 import { Whisper } from '../model/whisper.js';
 import { CountReport, describeEvaluation } from '../report/progress.js';
 import { modelOptions } from '../train/arguments.js';
@@ -55,16 +55,12 @@ export const evaluateCommand: Command<typeof options> = {
         onProgress: (done) => report.tell(done),
         onRow: (row) => options.predictions && rows.push(row),
       }).finally(() => report.close());
-      const { dropped, samples, words, ...rest } = evaluation;
+      const { dropped, samples } = evaluation;
       const left = Object.values(dropped).reduce((sum, { count }) => sum + count, 0);
       if (left > 0) terminal.err(`${describeDrops({ rows: samples + left, kept: samples, dropped })}\n`);
       if (options.json) {
-        const counts = Object.entries(dropped).map(([reason, { count }]) => [reason, count]);
         writeJson(terminal, {
-          ...rest,
-          ...words,
-          samples,
-          dropped: Object.fromEntries(counts),
+          ...summary(evaluation),
           ...(options.predictions ? { predictions: rows } : {}),
         });
       } else {
@@ -74,3 +70,20 @@ export const evaluateCommand: Command<typeof options> = {
     });
   },
 };
+
+/** The evaluation for machines, under the names of the files that training writes. */
+function summary({ wer, cer, loss, words, samples, audioSeconds, seconds, dropped }: Evaluation): object {
+  const { referenceLength, ...edits } = words!;
+  return {
+    wer,
+    cer,
+    ...(loss === undefined ? {} : { loss }),
+    samples,
+    words: referenceLength,
+    ...edits,
+    dropped: Object.fromEntries(Object.entries(dropped).map(([reason, { count }]) => [reason, count])),
+    audio_seconds: audioSeconds,
+    seconds,
+    samples_per_second: samples / seconds,
+  };
+}

@@ -1,0 +1,165 @@
+// evaluate, transcribe, plan and env on a tiny model, and the command line's own help.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeDataset, makeModel, run, temporaryFolder, tone, wav } from './fixtures.js';
+
+const folder = temporaryFolder();
+afterAll(folder.remove);
+const at = (...path: string[]) => join(folder.path, ...path);
+
+beforeAll(async () => {
+  await makeModel(at('model'));
+  makeDataset(at('data'));
+});
+
+describe('evaluate', () => {
+  it('prints error rates and their parts as JSON', async () => {
+    const { code, out } = await run(
+      'evaluate',
+      `--model_id=${at('model')}`,
+      `--dataset=${at('data')}`,
+      '--split=test',
+      '--language=en',
+      '--batch_size=2',
+      '--loss',
+      '--predictions',
+      '--json',
+    );
+    expect(code).toBe(0);
+    const result = JSON.parse(out);
+    expect(result).toMatchObject({ samples: 5, words: 5, dropped: {} });
+    expect(result.wer).toBeCloseTo(
+      (100 * (result.substitutions + result.deletions + result.insertions)) / result.words,
+    );
+    expect(result.cer).toBeGreaterThan(0);
+    expect(result.loss).toBeGreaterThan(0);
+    expect(result.predictions).toHaveLength(5);
+    expect(result.predictions[0]).toMatchObject({ reference: 'red' });
+    expect(result.audio_seconds).toBeCloseTo(5 * 0.4 + 0.02 * 10, 3);
+  });
+
+  it('says in one line what it found, and tells what was left out', async () => {
+    makeDataset(at('long'), 2, 2);
+    writeFileSync(at('long', 'clips', 'test_1.wav'), wav(tone(1, 200)));
+    const { code, out, err } = await run(
+      'evaluate',
+      '--model_id',
+      at('model'),
+      '--dataset',
+      at('long'),
+      '--language',
+      'english',
+    );
+    expect(code).toBe(0);
+    expect(out).toMatch(/^WER [\d.]+ %, CER [\d.]+ % \(1 rows, 1 left out, [\d.]+ s\)\n$/);
+    expect(err).toMatch(/1 of 2 rows dropped: 1 too-long \(first: .*test_1\.wav, 200\.00 s\)/);
+  });
+});
+
+describe('transcribe', () => {
+  it('cuts audio into the windows of the model', async () => {
+    writeFileSync(at('long.wav'), wav(tone(2, 2.25)));
+    const { code, out } = await run(
+      'transcribe',
+      at('long.wav'),
+      `--model_name_or_path=${at('model')}`,
+      '--language=en',
+      '--batch_size=2',
+      '--json',
+    );
+    expect(code).toBe(0);
+    const { text, segments, duration } = JSON.parse(out);
+    expect(duration).toBe(2.25);
+    expect(segments.map(({ start, end }: { start: number; end: number }) => [start, end])).toEqual([
+      [0, 1],
+      [1, 2],
+      [2, 2.25],
+    ]);
+    expect(text).toBe(
+      segments
+        .map((segment: { text: string }) => segment.text)
+        .filter(Boolean)
+        .join(' '),
+    );
+  });
+
+  it('prints the text alone without --json', async () => {
+    const { out } = await run(
+      'transcribe',
+      at('long.wav'),
+      `--model_name_or_path=${at('model')}`,
+      '--language=en',
+    );
+    expect(out.endsWith('\n')).toBe(true);
+    expect(out).not.toContain('{');
+  });
+});
+
+describe('plan', () => {
+  it('knows the released sizes', async () => {
+    const { code, out } = await run('plan', 'tiny', '--json', '--batch_size=1');
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ parameters: 37760640, trainable: 37184640 });
+    expect(
+      JSON.parse((await run('plan', 'openai/whisper-large-v3-turbo', '--inference', '--json')).out),
+    ).toMatchObject({
+      parameters: 808878080,
+    });
+  });
+
+  it('and folders, and that checkpointing and freezing save memory', async () => {
+    const plan = async (...more: string[]) =>
+      JSON.parse((await run('plan', at('model'), '--label_length=16', '--json', ...more)).out);
+    const full = await plan();
+    expect((await plan('--freeze_encoder')).trainable).toBeLessThan(full.trainable);
+    expect((await plan('--gradient_checkpointing')).activations).toBeLessThan(full.activations);
+    expect((await plan('--inference')).optimizer).toBe(0);
+  });
+
+  it.each([
+    [['plan'], /^error: plan needs a model: a folder or one of tiny, tiny\.en, /],
+    [['plan', 'gigantic'], /^error: cannot plan gigantic: no such folder, and no released model \(tiny, /],
+    [['plan', 'tiny', '--label_length=449'], /at most 448 \(max_target_positions\), got 449/],
+  ])('refuses %j', async (args, message) => {
+    const { code, err } = await run(...args);
+    expect(code).toBeGreaterThan(0);
+    expect(err).toMatch(message);
+  });
+});
+
+describe('env', () => {
+  it('says that a model runs', async () => {
+    const { code, out } = await run('env', '--json');
+    expect(code).toBe(0);
+    const report = JSON.parse(out);
+    expect(report.forward.ok).toBe(true);
+    expect(report.devices).toContain('cpu');
+    expect(report.isas).toContain(report.isa);
+    expect(report.decoders).toEqual(expect.arrayContaining(['wav', 'mp3', 'flac', 'webm']));
+    expect((await run('env')).out).toMatch(/^forward +works: loss/m);
+  });
+});
+
+describe('the command line', () => {
+  it('helps', async () => {
+    expect((await run()).out).toMatch(/Usage: whisper-tune .*train /s);
+    expect((await run('--version')).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+    for (const args of [
+      ['train', '--help'],
+      ['help', 'train'],
+      ['train', '--max_steps', '1', '-h'],
+    ]) {
+      const { code, out } = await run(...args);
+      expect(code).toBe(0);
+      expect(out).toContain('--eval_strategy, --evaluation_strategy no|steps|epoch');
+    }
+  });
+
+  it('suggests a command', async () => {
+    expect(await run('trian')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('Did you mean train?'),
+    });
+  });
+});
