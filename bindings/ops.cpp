@@ -92,16 +92,19 @@ View Operands::spaced(Napi::Object object, const Path& at, const Host& host) {
     else if (name == "batchStride") s.batch_stride = Js<int64_t>::from(v, here);
     else fail(Code::InvalidArgument, at.text(), ": unknown '", name, "'; known are data, shape, offset, rowStride, batchStride");
   }
+  if (!object.Has("shape")) unexpected(Path("shape", &at), "an array", object.Env().Undefined());
   if (s.shape.empty() || s.shape.size() > 4) fail(Code::InvalidArgument, at.text(), ".shape: expected 1 to 4 sizes, got ", s.shape.size());
   Shape shape;
   for (int64_t dim : s.shape) {
-    if (dim < 0) fail(Code::InvalidArgument, at.text(), ".shape: negative size ", dim);
+    if (dim < 0) fail(Code::InvalidArgument, at.text(), ".shape: a size of ", dim);
     shape.dims[shape.rank++] = dim;
   }
   const bool dense = s.offset == 0 && s.row_stride < 0 && s.batch_stride < 0;
   if (dense && shape.size() != host.length)
     fail(Code::ShapeMismatch, at.text(), ": shape ", shape, " has ", shape.size(), " elements, data has ", host.length);
   if (s.offset < 0) fail(Code::InvalidArgument, at.text(), ".offset: ", s.offset);
+  if (std::max({s.offset, s.row_stride, s.batch_stride}) > (int64_t{1} << 40))
+    fail(Code::ShapeMismatch, at.text(), ": the view ends at element 2^40 or later, data has ", host.length);
 
   View view(static_cast<std::byte*>(host.device.address) + s.offset * static_cast<int64_t>(size_of(host.device.dtype)), shape,
             host.device.dtype);
