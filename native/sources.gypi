@@ -10,6 +10,7 @@
       "native/cpu/add.cpp",
       "native/cpu/argmax.cpp",
       "native/cpu/attention.cpp",
+      "native/cpu/attention_backward.cpp",
       "native/cpu/classifier.cpp",
       "native/cpu/cores.cpp",
       "native/cpu/cpu_backend.cpp",

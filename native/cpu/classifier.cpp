@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/error.h"
 #include "cpu/cpu_backend.h"
+#include "cpu/expect.h"
 #include "cpu/gemm.h"
 #include "cpu/scratch.h"
 #include "cpu/thread_pool.h"
@@ -21,23 +21,29 @@ constexpr int64_t kLogits = 8 << 20;  // in memory at a time: 32 MB, some 160 ro
 void copy_rows(float* to, const float* from, const int32_t* index, bool scatter, int64_t rows, int64_t width) {
   cpu::parallel_for(rows, std::max<int64_t>(1, (1 << 16) / width), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r)
-      std::memcpy(to + (scatter ? index[r] : r) * width, from + (scatter ? r : index[r]) * width, width * sizeof(float));
+      std::memcpy(to + (scatter ? index[r] : r) * width, from + (scatter ? r : index[r]) * width,
+                  width * sizeof(float));
   });
 }
 
 }  // namespace
 
 void CpuBackend::classifier(Out loss, Out dx, Acc dweight, In x, In labels, In weight, float scale, float smoothing) {
-  const int64_t rows = x.shape.rows(), width = x.shape.width(), vocab = weight.shape[0];
-  if (weight.shape[1] != width || labels.shape.size() != rows || loss.shape.size() != rows)
-    fail(Code::ShapeMismatch, "classifier: x ", x.shape, ", labels ", labels.shape, " and weight ", weight.shape,
-         " do not fit each other");
+  const cpu::Expect op("classifier");
+  const int64_t rows = x.shape.rows(), width = x.shape.width(), vocab = weight.shape.rows();
+  op.dense("x", x, rows, width);
+  op.dense("weight", weight, vocab, width);
+  op.flat("labels", labels, rows, DType::I32);
+  op.flat("loss", loss, rows);
+  if (dx) op.dense("dx", dx, rows, width);
+  if (dweight) op.dense("dweight", dweight, vocab, width);
   thread_local cpu::Scratch lists, values;
   int32_t* const labelled = lists.take<int32_t>(rows);
   int64_t count = 0;
   for (int64_t r = 0; r < rows; ++r) {
     const int32_t label = labels.as<int32_t>()[r];
-    if (label >= vocab) fail(Code::InvalidArgument, "classifier: label ", label, " of row ", r, " is not below ", vocab);
+    if (label >= vocab)
+      fail(Code::InvalidArgument, "classifier: label ", label, " of row ", r, " is not below ", vocab);
     loss.as<float>()[r] = 0;
     if (label >= 0)
       labelled[count++] = static_cast<int32_t>(r);
@@ -70,8 +76,9 @@ void CpuBackend::classifier(Out loss, Out dx, Acc dweight, In x, In labels, In w
       copy_rows(dx.as<float>(), gradient, index, true, n, width);
     }
     if (dweight && gradients)
-      cpu::gemm(kernels_.gemm, {vocab, width, n, {g, Factor::Along}, {in, Factor::Along},
-                                {dweight.as<float>(), width}, nullptr, true});
+      cpu::gemm(
+          kernels_.gemm,
+          {vocab, width, n, {g, Factor::Along}, {in, Factor::Along}, {dweight.as<float>(), width}, nullptr, true});
   }
 }
 

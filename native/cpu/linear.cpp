@@ -1,8 +1,8 @@
 // Linear layers: y = x·Wᵀ + b and its gradients.
 #include <algorithm>
 
-#include "core/error.h"
 #include "cpu/cpu_backend.h"
+#include "cpu/expect.h"
 #include "cpu/gemm.h"
 #include "cpu/thread_pool.h"
 
@@ -14,10 +14,6 @@ using cpu::Factor;
 // Up to this many rows (tokens being decoded) the product is bound by reading the weight: it is read once, in place.
 constexpr int64_t kFewRows = 16;
 
-void check(bool fits, const char* op, const View& x, const View& weight) {
-  if (!fits) fail(Code::ShapeMismatch, op, ": x ", x.shape, " and weight ", weight.shape, " do not fit the other operand");
-}
-
 void few_rows(const cpu::GemmKernels& kernels, const Out& y, const In& x, const In& weight, const In& bias) {
   const int64_t m = x.shape.rows(), n = weight.shape[0], k = weight.shape[1];
   const int64_t chunk = std::max<int64_t>(16, (int64_t{1} << 16) / k / 16 * 16);  // 256 KB of weight
@@ -28,36 +24,61 @@ void few_rows(const cpu::GemmKernels& kernels, const Out& y, const In& x, const 
       from[i] = x.row_of<float>(i);
       to[i] = y.row_of<float>(i) + begin;
     }
-    kernels.dots(m, end - begin, k, from, weight.as<float>() + begin * k, k, bias ? bias.as<float>() + begin : nullptr, to);
+    kernels.dots(m, end - begin, k, from, weight.as<float>() + begin * k, k, bias ? bias.as<float>() + begin : nullptr,
+                 to);
   });
 }
 
 }  // namespace
 
 void CpuBackend::linear(Out y, In x, In weight, In bias) {
-  const int64_t m = x.shape.rows(), n = weight.shape[0], k = weight.shape[1];
-  check(x.shape.width() == k && y.shape.width() == n && y.shape.rows() == m, "linear", x, weight);
-  if (m == 0 || n == 0) return;
-  if (m <= kFewRows && k > 0) return few_rows(kernels_.gemm, y, x, weight, bias);
-  cpu::gemm(kernels_.gemm, {m, n, k, {cpu::rows_of(x), Factor::Across}, {cpu::rows_of(weight), Factor::Across},
-                            cpu::rows_of(y), bias ? bias.as<float>() : nullptr});
+  const cpu::Expect op("linear");
+  const int64_t m = x.shape.rows(), n = weight.shape.rows(), k = x.shape.width();
+  op.strided("x", x, m, k);
+  op.dense("weight", weight, n, k);
+  op.strided("y", y, m, n);
+  if (bias) op.flat("bias", bias, n);
+  if (m <= kFewRows) return few_rows(kernels_.gemm, y, x, weight, bias);
+  cpu::gemm(kernels_.gemm, {m,
+                            n,
+                            k,
+                            {cpu::rows_of(x), Factor::Across},
+                            {cpu::rows_of(weight), Factor::Across},
+                            cpu::rows_of(y),
+                            bias ? bias.as<float>() : nullptr});
 }
 
 void CpuBackend::linear_backward(Out dx, Acc dweight, Acc dbias, In dy, In x, In weight, bool add) {
-  const int64_t m = dy.shape.rows(), n = dy.shape.width();
-  const int64_t k = weight ? weight.shape.width() : x.shape.width();
+  const cpu::Expect op("linear_backward");
+  const int64_t m = dy.shape.rows(), n = dy.shape.width(), k = dx ? dx.shape.width() : x.shape.width();
+  op.strided("dy", dy, m, n);
   if (dx) {
-    check(weight.shape[0] == n && dx.shape.width() == k && dx.shape.rows() == m, "linear_backward", dx, weight);
-    cpu::gemm(kernels_.gemm, {m, k, n, {cpu::rows_of(dy), Factor::Across}, {cpu::rows_of(weight), Factor::Along},
-                              cpu::rows_of(dx), nullptr, add});
+    op.dense("dx", dx, m, k);
+    op.dense("weight", weight, n, k);
+    cpu::gemm(kernels_.gemm, {m,
+                              k,
+                              n,
+                              {cpu::rows_of(dy), Factor::Across},
+                              {cpu::rows_of(weight), Factor::Along},
+                              cpu::rows_of(dx),
+                              nullptr,
+                              add});
   }
   if (dweight) {
-    check(x.shape.rows() == m && dweight.shape.rows() == n && dweight.shape.width() == x.shape.width(),
-          "linear_backward", x, dweight);
-    cpu::gemm(kernels_.gemm, {n, x.shape.width(), m, {cpu::rows_of(dy), Factor::Along}, {cpu::rows_of(x), Factor::Along},
-                              {dweight.as<float>(), x.shape.width()}, nullptr, true});
+    op.strided("x", x, m, k);
+    op.dense("dweight", dweight, n, k);
+    cpu::gemm(kernels_.gemm, {n,
+                              k,
+                              m,
+                              {cpu::rows_of(dy), Factor::Along},
+                              {cpu::rows_of(x), Factor::Along},
+                              {dweight.as<float>(), k},
+                              nullptr,
+                              true});
   }
-  if (dbias) cpu::add_column_sums(kernels_.gemm, dbias.as<float>(), cpu::rows_of(dy), m, n);
+  if (!dbias) return;
+  op.flat("dbias", dbias, n);
+  cpu::add_column_sums(kernels_.gemm, dbias.as<float>(), cpu::rows_of(dy), m, n);
 }
 
 }  // namespace whisper

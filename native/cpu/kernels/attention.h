@@ -15,8 +15,8 @@ struct ScoreTile {
 };
 
 struct AttentionKernels {
-  // S becomes P = exp(scale·(S - max)) for the largest scores so far; `max` and `sum` (of P) go on from tile to tile, and
-  // what was summed up under the old maximum has to be multiplied by `rescale`.
+  // S becomes P = exp(scale·(S - max)) for the largest scores so far; `max` and `sum` (of P) go on from tile to tile,
+  // and what was summed up under the old maximum has to be multiplied by `rescale`.
   void (*softmax_tile)(float* scores, const ScoreTile& tile, float* max, float* sum, float* rescale);
   // S becomes P = exp(scale·S - lse), dP becomes dS = scale·P∘(dP - delta)
   void (*gradient_tile)(float* scores, float* dp, const ScoreTile& tile, const float* lse, const float* delta);

@@ -8,7 +8,8 @@
 
 namespace whisper::cpu {
 
-// Where the rows of a matrix lie, as in View: row r starts at data + (r / period)·batch_stride + (r % period)·row_stride.
+// Where the rows of a matrix lie, as in View: row r starts at data + (r / period)·batch_stride + (r %
+// period)·row_stride.
 template <class T>
 struct RowsOf {
   T* data;
@@ -50,9 +51,10 @@ inline RowsOf<float> rows_of(const Out& v) { return {v.as<float>(), v}; }
 //
 //       k=0: a00 a10 a20 … | k=1: a01 a11 a21 … | k=2: …
 //
-// The panel takes `count` <= width of the matrix's lines, from `first`, and `depth` of their elements, from k0. A matrix
-// is read across (its rows are the lines: packing transposes) or along (its rows are the steps of k: packing copies).
-// Places of lines that are not there hold numbers that are never stored. Up to a vector behind the panel is overwritten.
+// The panel takes `count` <= width of the matrix's lines, from `first`, and `depth` of their elements, from k0. A
+// matrix is read across (its rows are the lines: packing transposes) or along (its rows are the steps of k: packing
+// copies). Places of lines that are not there hold numbers that are never stored. Up to a vector behind the panel is
+// overwritten.
 using Pack = void (*)(float* panel, const Rows& source, int64_t first, int64_t count, int64_t k0, int64_t depth);
 
 struct GemmKernels {

@@ -1,0 +1,111 @@
+// What the two directions of attention share: sizes, heads of an operand, packed panels and products of tiles.
+//
+// A tile of scores is transposed, Sᵀ = K·Qᵀ, keys down and queries across (kernels/attention.h). Every product is then
+// one of the register tile's, A panels times B panels, and the tile itself is a B operand as it stands:
+//
+//     forward    Sᵀ[keys, queries]   = K·Qᵀ                  A: K panels      B: Q panels
+//                Oᵀ[width, queries]  = rescale·Oᵀ + Vᵀ·Pᵀ     A: V panels      B: the tile
+//     backward   Sᵀ and dPᵀ[keys, queries] = V·dOᵀ           A: K, V panels   B: Q, dO panels
+//                dV[keys, width]     += Pᵀ·dO                 A: the tile, packed   B: dO panels
+//                dK[keys, width]     += dSᵀ·Q                 A: the tile, packed   B: Q panels
+//                dQᵀ[width, queries] += Kᵀ·dSᵀ                A: K panels      B: the tile
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "cpu/expect.h"
+#include "cpu/kernels.h"
+
+namespace whisper::cpu {
+
+constexpr int64_t kQueries = 96;  // across a tile; a multiple of every table's tile_columns
+constexpr int64_t kKeys = 112;    // down a tile, at most
+constexpr int64_t kTasks = 16;    // to cut the work into, whatever the number of threads: results must not depend on it
+
+constexpr int64_t divide_up(int64_t n, int64_t d) { return (n + d - 1) / d; }
+constexpr int64_t round_up(int64_t n, int64_t d) { return divide_up(n, d) * d; }
+
+// Keys down a tile: whole A panels.
+inline int64_t keys_of_tile(const GemmKernels& kernels) { return kKeys / kernels.tile_rows * kernels.tile_rows; }
+
+struct AttentionSize {
+  int64_t batch, heads, time, source, width;
+  bool causal;
+  float scale;
+
+  // Checks q, k and v against each other.
+  AttentionSize(const Expect& op, const char* name, const In& q, const In& k, const In& v, int heads, bool causal)
+      : batch(q.shape[0]), heads(heads), time(q.shape[1]), source(k.shape[1]), causal(causal) {
+    op.rank("q", q, 3);
+    op.rank("k", k, 3);
+    op.rank("v", v, 3);
+    const int64_t all = q.shape[2];
+    if (heads < 1 || all % heads) fail(Code::ShapeMismatch, name, ": ", heads, " heads do not divide rows of ", all);
+    if (k.shape[0] != batch) fail(Code::ShapeMismatch, name, ": k ", k.shape, ", expected a batch of ", batch);
+    if (v.shape[0] != batch) fail(Code::ShapeMismatch, name, ": v ", v.shape, ", expected a batch of ", batch);
+    op.strided("q", q, batch * time, all);
+    op.strided("k", k, batch * source, all);
+    op.strided("v", v, batch * source, all);
+    if (source < (causal ? time : 1))
+      fail(Code::ShapeMismatch, name, ": k ", k.shape, ", expected at least ", causal ? time : 1,
+           " keys for each batch entry");
+    width = all / heads;
+    scale = 1.0f / std::sqrt(static_cast<float>(width));
+  }
+
+  // Query t sees the keys below this, the next query one more.
+  int64_t visible(int64_t t) const { return causal ? source - time + t + 1 : source; }
+};
+
+// One head of one batch entry: rows are its queries or keys.
+inline Rows head_of(const In& x, int64_t batch, int64_t head, int64_t width) {
+  return {x.as<float>() + batch * x.batch_stride + head * width, x.row_stride};
+}
+inline RowsOf<float> head_of(const Out& x, int64_t batch, int64_t head, int64_t width) {
+  return {x.as<float>() + batch * x.batch_stride + head * width, x.row_stride};
+}
+
+// Panels of `lines` lines (a tile's rows or columns) and `depth` steps of k, one behind the other (kernels/gemm.h).
+struct Panels {
+  float* data;
+  int64_t lines, depth;
+
+  static int64_t elements(int64_t count, int64_t lines, int64_t depth) { return round_up(count, lines) * depth + 16; }
+  int64_t spacing() const { return lines * depth; }
+  const float* at(int64_t line, int64_t k) const { return data + line / lines * spacing() + k * lines; }
+
+  // Lines [first, first + count) and steps [k0, k0 + steps) of the source become lines and steps from 0 on.
+  void fill(Pack pack, const Rows& source, int64_t first, int64_t count, int64_t k0, int64_t steps) const {
+    for (int64_t i = 0; i < count; i += lines)
+      pack(data + i / lines * spacing(), source, first + i, std::min(lines, count - i), k0, steps);
+  }
+};
+
+// Hands out the parts of a thread's workspace; without memory it only counts what they need.
+struct Parts {
+  float* memory;
+  int64_t used = 0;
+
+  float* floats(int64_t n) {
+    const int64_t at = std::exchange(used, used + round_up(n, 16));
+    return memory ? memory + at : nullptr;
+  }
+  Panels panels(int64_t count, int64_t lines, int64_t depth) {
+    return {floats(Panels::elements(count, lines, depth)), lines, depth};
+  }
+};
+
+// C[count, columns] (+)= A·B with A's lines from `line` and its steps from k0 on.
+inline void multiply(const GemmKernels& kernels, const Panels& a, int64_t line, int64_t count, int64_t k0,
+                     int64_t steps, const float* b, int64_t b_step, int64_t b_spacing, const RowsOf<float>& c,
+                     int64_t columns, bool add) {
+  for (int64_t i = 0; i < count; i += a.lines) {
+    const int64_t rows = std::min(a.lines, count - i);
+    float* to[16];
+    for (int64_t r = 0; r < rows; ++r) to[r] = c.row(i + r);
+    kernels.multiply(rows, columns, steps, a.at(line + i, k0), b, b_step, b_spacing, to, nullptr, add);
+  }
+}
+
+}  // namespace whisper::cpu
