@@ -17,7 +17,7 @@ const of = (
 // against a cache; causal with a longer source.
 const shapes: AttentionShape[] = [
   of(1, 1, 1, 1, 1),
-  of(1, 1, 1, 1, 64),
+  of(1, 1, 2, 1, 64),
   of(2, 3, 5, 2, 8),
   of(1, 7, 7, 3, 5, true),
   of(1, 17, 17, 1, 64, true),
