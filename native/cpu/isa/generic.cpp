@@ -47,7 +47,10 @@ inline F round(F a) {
   return (a + magic) - magic;
 }
 // a·2ⁿ for an integral n where a and the result are normal: n is added to the exponent of a.
-inline F scale_by_power(F a, F n) { return {(F::V)((F::I)a.v + (__builtin_convertvector(n.v, F::I) << 23))}; }
+inline F scale_by_power(F a, F n) {
+  typedef uint32_t U __attribute__((vector_size(16)));  // wraps around where exp() will not use the result
+  return {(F::V)((U)a.v + ((U)__builtin_convertvector(n.v, F::I) << 23))};
+}
 inline F keep(F a, int n) {  // the first n lanes, the rest zero
   for (int i = n; i < F::width; ++i) a.v[i] = 0;
   return a;
