@@ -2,32 +2,38 @@
 
 /**
  * Applies an async function to a stream, at most `concurrency` calls at a time, and gives the results in the stream's
- * order. Nothing is left running when it ends, however it ends.
+ * order, up to the first that failed. When the stream itself fails, what came before is given first: where it breaks
+ * off does not depend on the concurrency. Nothing is left running when it ends, however it ends.
  */
 export async function* mapInOrder<T, R>(
-  items: AsyncIterable<T>,
+  items: AsyncGenerator<T, void, void>,
   concurrency: number,
   apply: (item: T) => Promise<R>,
 ): AsyncGenerator<R, void, void> {
   const running: Promise<R>[] = [];
+  let ended = false;
   let failure: { error: unknown } | undefined;
-  try {
+  const begin = async (): Promise<void> => {
     try {
-      for await (const item of items) {
-        const result = apply(item);
-        // It is awaited in its turn; until then a rejection must not count as unhandled.
-        result.catch(() => {});
-        running.push(result);
-        if (running.length >= concurrency) yield await running.shift()!;
-      }
+      const { done, value } = await items.next();
+      if (done) ended = true;
+      else running.push(apply(value));
+      // It is awaited in its turn; until then a rejection must not count as unhandled.
+      running.at(-1)?.catch(() => {});
     } catch (error) {
-      // What came before the stream failed is given first: where it breaks off does not depend on the concurrency.
       failure = { error };
+      ended = true;
     }
-    while (running.length > 0) yield await running.shift()!;
+  };
+  try {
+    do {
+      while (!ended && running.length < concurrency) await begin();
+      if (running.length > 0) yield await running.shift()!;
+    } while (!ended || running.length > 0);
     if (failure) throw failure.error;
   } finally {
     await Promise.allSettled(running);
+    await items.return();
   }
 }
 

@@ -15,7 +15,9 @@ export {
   type Row,
   type Source,
 } from './dataset.js';
+export { ffmpegVersion } from './decode/ffmpeg.js';
 export { readAudio } from './decode/samples.js';
+export { ownFormats } from './decode/sniff.js';
 export { type DropReason, type DropReport, describeDrops } from './drops.js';
 export type { LongLabelPolicy } from './prepare.js';
 export { formats, type OpenDatasetOptions, openDataset } from './sources/index.js';

@@ -410,6 +410,10 @@ describe('the flow', () => {
     });
     await settle();
     expect(returned).toBe(false);
+    waiting.shift()!();
+    await settle();
+    // The others are still being decoded.
+    expect(returned).toBe(false);
     for (const resolve of waiting.splice(0)) resolve();
     await done;
     expect(await next).toEqual({ done: true, value: undefined });
@@ -454,6 +458,41 @@ describe('the flow', () => {
       ['t0', 't1'],
       ['t2', 't3'],
     ]);
+  });
+
+  it('stops at a row that fails, with what is begun finished', async () => {
+    const { decoder, settle, waiting } = manual();
+    const labels = ({ text }: { text: string }) => {
+      if (text === 't1') throw new Error('t1 is bad');
+      return [start, end];
+    };
+    let closed = false;
+    function* source() {
+      try {
+        yield* encoded(9);
+      } finally {
+        closed = true;
+      }
+    }
+    const options = { ...base, decoder, labels, batchSize: 1, concurrency: 3 };
+    const stream = batches({ ...options, source: fromIterable(source) });
+    let rejected = false;
+    const outcome = expect(
+      stream.next().catch((error) => {
+        rejected = true;
+        throw error;
+      }),
+    ).rejects.toThrow('t1 is bad');
+    await settle();
+    for (const resolve of waiting.splice(0, 2)) resolve();
+    await settle();
+    expect(rejected).toBe(false);
+    for (const resolve of waiting.splice(0)) resolve();
+    await outcome;
+    await settle();
+    expect(waiting).toHaveLength(0);
+    expect(closed).toBe(true);
+    expect(await stream.next()).toEqual({ done: true, value: undefined });
   });
 
   it('refuses settings that make no sense, at once', () => {

@@ -143,6 +143,12 @@ describe('a decoding thread', () => {
     expect(snr(mulaw.channels[0]!, signal(8000))).toBeGreaterThan(30);
   });
 
+  it.runIf(hasFfmpeg)('lets ffmpeg open no playlist', async () => {
+    const root = folder({ 'list.ffconcat': `ffconcat version 1.0\nfile inner.flac\n` });
+    copyFileSync(golden('mono.flac'), join(root, 'inner.flac'));
+    expect((await pool.decode({ path: join(root, 'list.ffconcat') })).outcome).toBe('undecodable');
+  });
+
   it('says when ffmpeg would be needed and is not there', async () => {
     const path = process.env.PATH;
     process.env.PATH = folder();
@@ -183,7 +189,11 @@ describe('readAudio', () => {
     expect(await readAudio(golden('stereo.flac'), { decoder: pool, resample })).toEqual({
       samples: Float32Array.of(7),
     });
-    expect(calls).toEqual([[2, 8000, 16000]]);
+    await readAudio(wav([signal(16000), signal(16000)]), { decoder: pool, resample });
+    expect(calls).toEqual([
+      [2, 8000, 16000],
+      [2, 16000, 16000],
+    ]);
   });
 });
 

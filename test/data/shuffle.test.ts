@@ -33,6 +33,16 @@ describe('RandomStream', () => {
     expect(counts.reduce((sum, count) => sum + (count - 10_000) ** 2 / 10_000, 0)).toBeLessThan(22.5);
   });
 
+  it('has no bias towards small numbers in a large range', () => {
+    // Of three equal parts of the range, taking 32-bit words modulo its size would draw the first twice as often.
+    const third = 2 ** 30;
+    const random = new RandomStream(1, 0);
+    let low = 0;
+    for (let i = 0; i < 9000; i++) if (random.below(3 * third) < third) low += 1;
+    expect(low).toBeGreaterThan(2800);
+    expect(low).toBeLessThan(3200);
+  });
+
   it('goes on where it was, and differs by seed and stream', () => {
     const draw = (random: RandomStream) => Array.from({ length: 8 }, () => random.below(2 ** 32));
     const random = new RandomStream(2 ** 40 + 5, 3);

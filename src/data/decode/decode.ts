@@ -74,9 +74,6 @@ const decoders: Record<OwnFormat, (bytes: Uint8Array) => DecodedAudio | Promise<
   webm: (bytes) => decodeOpus(bytes, 'webm'),
 };
 
-/** The formats that need nothing but this package. */
-export const ownFormats = Object.keys(decoders) as OwnFormat[];
-
 /**
  * Decodes a whole audio file of any format.
  *

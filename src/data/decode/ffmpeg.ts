@@ -19,6 +19,11 @@ export function ffmpegVersion(): Promise<string | undefined> {
   return version;
 }
 
+/** Containers ffmpeg may open. Not among them: playlists and other formats that name further files to be read. */
+const containers =
+  'aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dts,eac3,flac,flv,gsm,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,ogg,rm,' +
+  'tta,voc,w64,wav,wv';
+
 /** The most audio taken from ffmpeg: 1.5 GB of floats, about 100 minutes of 48 kHz stereo. */
 const mostBytes = 1.5e9;
 
@@ -50,8 +55,8 @@ export async function decodeWithFfmpeg(
 }
 
 async function decodeFile(path: string, format: string): Promise<DecodedAudio> {
-  // Only files: a playlist in disguise must not make ffmpeg fetch something.
-  const args = ['-v', 'error', '-nostdin', '-protocol_whitelist', 'file,pipe', '-i', `file:${path}`];
+  const limits = ['-protocol_whitelist', 'file,pipe', '-format_whitelist', containers];
+  const args = ['-v', 'error', '-nostdin', ...limits, '-i', `file:${path}`];
   const output = ['-map', '0:a:0', '-c:a', 'pcm_f32le', '-f', 'wav', 'pipe:1'];
   let stdout: Buffer;
   let stderr: Buffer;

@@ -5,7 +5,9 @@ import { firstPacket } from './ogg.js';
 import { isPlainWav, readWavHeader, wavLength } from './wav.js';
 
 /** Formats with a decoder of their own; everything else goes to ffmpeg. */
-export type OwnFormat = 'wav' | 'mp3' | 'flac' | 'ogg/vorbis' | 'ogg/opus' | 'ogg/flac' | 'webm';
+export const ownFormats = ['wav', 'mp3', 'flac', 'ogg/vorbis', 'ogg/opus', 'ogg/flac', 'webm'] as const;
+
+export type OwnFormat = (typeof ownFormats)[number];
 
 export interface Sniffed {
   /** In words, for messages: `mp3`, `mp4/m4a`, `unknown`. */
