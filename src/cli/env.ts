@@ -1,6 +1,7 @@
 // whisper-tune env: what this machine and this installation offer, and whether a model runs.
-import { ownFormats } from '../data/decode/decode.js';
+
 import { ffmpegVersion } from '../data/decode/ffmpeg.js';
+import { ownFormats } from '../data/index.js';
 import { addon, type NativeDims } from '../native.js';
 import { type Command, commonOptions, writeJson } from './command.js';
 
