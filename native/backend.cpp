@@ -1,3 +1,4 @@
+// Opens the back end that a device name asks for: the only file that names them all.
 #include "backend.h"
 
 #include <charconv>

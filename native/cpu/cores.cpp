@@ -1,3 +1,4 @@
+// Counts cores from the affinity mask, the topology in /sys and the quotas of the cgroups; elsewhere all there are.
 #include "cpu/cores.h"
 
 #include <algorithm>

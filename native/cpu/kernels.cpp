@@ -1,3 +1,4 @@
+// Which kernel tables this machine can run, and which one it should.
 #include "cpu/kernels.h"
 
 #include <cstdlib>

@@ -1,3 +1,4 @@
+// The cache of released blocks: one lock, one list per size, an upper bound on what lies idle.
 #include "cpu/memory_pool.h"
 
 #include <algorithm>
