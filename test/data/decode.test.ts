@@ -197,6 +197,18 @@ describe('readAudio', () => {
   });
 });
 
+describe('the whole chain', () => {
+  it('brings every format to mono 16 kHz', async () => {
+    const left = signal(16000);
+    const mean = signal(16000, 'right').map((value, i) => (value + left[i]!) / 2);
+    for (const [name, , channels] of files) {
+      const { samples, damage } = await readAudio(golden(name));
+      expect(damage).toBeUndefined();
+      expect(snr(samples, channels === 2 ? mean : left), name).toBeGreaterThan(15);
+    }
+  });
+});
+
 describe('containers', () => {
   it('computes the checksum of an Ogg page', () => {
     const bytes = readFileSync(golden('mono.ogg'));
