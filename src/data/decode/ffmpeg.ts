@@ -24,7 +24,7 @@ const containers =
   'aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dts,eac3,flac,flv,gsm,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,ogg,rm,' +
   'tta,voc,w64,wav,wv';
 
-/** The most audio taken from ffmpeg: 1.5 GB of floats, about 100 minutes of 48 kHz stereo. */
+/** The most audio taken from ffmpeg: 1.5 GB of floats, about 65 minutes of 48 kHz stereo. */
 const mostBytes = 1.5e9;
 
 /**
