@@ -23,8 +23,8 @@ const repeat = (list, times) => Array.from({ length: times }, () => list).flat()
 /** Base and new words together. A word listed twice is picked twice as often: new words need to be heard. */
 export const extendedWords = {
   digits: baseWords.digits,
-  rooms: [...baseWords.rooms, ...repeat(newWords.rooms, 2)],
-  things: [...baseWords.things, ...repeat(newWords.things, 2)],
+  rooms: [...baseWords.rooms, ...repeat(newWords.rooms, 4)],
+  things: [...baseWords.things, ...repeat(newWords.things, 4)],
   colours: [...baseWords.colours, ...repeat(newWords.colours, 3)],
 };
 

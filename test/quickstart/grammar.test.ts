@@ -124,6 +124,6 @@ describe('sets of clips', () => {
     const md5 = createHash('md5')
       .update(JSON.stringify([base, newVoice, replay]))
       .digest('hex');
-    expect(md5).toBe('c8d6600c9837b1e416ec2e21bc100847');
+    expect(md5).toBe('44f878e85b6224d1ad6d365001ad7205');
   });
 });
