@@ -37,7 +37,8 @@ int cores_of_affinity() {
 double quota_at(const std::filesystem::path& folder) {
   constexpr double none = std::numeric_limits<double>::infinity();
   double quota = 0, period = 0;
-  if (std::ifstream file(folder / "cpu.max"); file) return file >> quota >> period && period > 0 ? quota / period : none;
+  if (std::ifstream file(folder / "cpu.max"); file)
+    return file >> quota >> period && period > 0 ? quota / period : none;
   std::ifstream first(folder / "cpu.cfs_quota_us"), second(folder / "cpu.cfs_period_us");
   return first >> quota && second >> period && quota > 0 && period > 0 ? quota / period : none;
 }
@@ -51,7 +52,8 @@ double cores_of_quota() {
     if (second == std::string::npos) continue;
     const std::string controllers = line.substr(first, second - first) + ':';
     const bool unified = controllers == "::";
-    if (!unified && controllers.find(":cpu:") == std::string::npos && controllers.find(":cpu,") == std::string::npos) continue;
+    if (!unified && controllers.find(":cpu:") == std::string::npos && controllers.find(":cpu,") == std::string::npos)
+      continue;
     const std::filesystem::path mount = unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
     for (std::filesystem::path path = line.substr(second + 1);; path = path.parent_path()) {
       least = std::min(least, quota_at(mount / path.relative_path()));

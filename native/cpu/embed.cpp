@@ -57,7 +57,8 @@ void CpuBackend::embed_backward(Acc dtable, Acc dpositions, In dy, In tokens, in
     cpu::parallel_for(time, 1, [&](int64_t begin, int64_t end) {
       for (int64_t t = begin; t < end; ++t)
         for (int64_t r = t; r < rows; r += time)
-          kernels_.elementwise.add(dpositions.row_of<float>(t), dpositions.row_of<float>(t), dy.row_of<float>(r), width);
+          kernels_.elementwise.add(dpositions.row_of<float>(t), dpositions.row_of<float>(t), dy.row_of<float>(r),
+                                   width);
     });
   }
 }

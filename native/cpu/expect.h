@@ -36,7 +36,8 @@ class Expect {
     contiguous(name, v);
   }
   void rank(const char* name, const View& v, int rank) const {
-    if (v.shape.rank != rank) fail(Code::ShapeMismatch, op_, ": ", name, " ", v.shape, ", expected ", rank, " dimensions");
+    if (v.shape.rank != rank)
+      fail(Code::ShapeMismatch, op_, ": ", name, " ", v.shape, ", expected ", rank, " dimensions");
   }
   void present(const char* name, const View& v, DType type) const {
     if (!v) fail(Code::InvalidArgument, op_, ": ", name, " is absent");

@@ -17,7 +17,8 @@ void CpuBackend::fold(Out dx, In dwindows, int stride) {
   op.dense("dx", dx, batch * time, width);
   op.dense("dwindows", dwindows, batch * windows, taps * width);
   if (stride < 1 || (windows > 0 && (windows - 1) * stride + taps > time))
-    fail(Code::ShapeMismatch, "fold: dwindows ", dwindows.shape, " at stride ", stride, " do not fit into dx ", dx.shape);
+    fail(Code::ShapeMismatch, "fold: dwindows ", dwindows.shape, " at stride ", stride, " do not fit into dx ",
+         dx.shape);
   cpu::parallel_for(batch * time, cpu::chunk_rows(width), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const int64_t b = r / time, s = r % time;

@@ -28,7 +28,8 @@ void CpuBackend::gather(Out y, In x, In index) {
   cpu::parallel_for(n * rows, cpu::chunk_rows(width), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const int64_t from = index.as<int32_t>()[r / rows] * step + r % rows * x.row_stride;
-      std::memcpy(y.as<std::byte>() + r * width * bytes, x.as<std::byte>() + from * bytes, static_cast<size_t>(width * bytes));
+      std::memcpy(y.as<std::byte>() + r * width * bytes, x.as<std::byte>() + from * bytes,
+                  static_cast<size_t>(width * bytes));
     }
   });
 }

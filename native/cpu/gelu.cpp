@@ -1,4 +1,4 @@
-// GELU (Hendrycks and Gimpel, arXiv:1606.08415): y = x·Φ(x) with the normal distribution's Φ, and dx = dy·(Φ(x) + x·φ(x)).
+// GELU (Hendrycks and Gimpel, arXiv:1606.08415): y = x·Φ(x), dx = dy·(Φ(x) + x·φ(x)), the exact form, without tanh.
 #include "cpu/chunks.h"
 #include "cpu/cpu_backend.h"
 #include "cpu/expect.h"

@@ -115,7 +115,8 @@ class Pool {
       for (; started_ + 1 < threads(); ++started_) std::thread([this, i = started_ + 1] { work(i); }).detach();
     } catch (const std::system_error& e) {
       pthread_sigmask(SIG_SETMASK, &before, nullptr);
-      fail(Code::DeviceUnavailable, "cpu: cannot start ", threads(), " threads: ", e.what(), " (WHISPER_TUNE_THREADS sets their number)");
+      fail(Code::DeviceUnavailable, "cpu: cannot start ", threads(), " threads: ", e.what(),
+           " (WHISPER_TUNE_THREADS sets their number)");
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
@@ -154,7 +155,8 @@ int threads_asked_for() {
   char* end;
   const long n = std::strtol(text, &end, 10);
   if (*end || n < 1 || n > most_threads)
-    fail(Code::InvalidArgument, "WHISPER_TUNE_THREADS: expected a number from 1 to ", most_threads, ", got \"", text, "\"");
+    fail(Code::InvalidArgument, "WHISPER_TUNE_THREADS: expected a number from 1 to ", most_threads, ", got \"", text,
+         "\"");
   return static_cast<int>(n);
 }
 

@@ -6,12 +6,12 @@ namespace whisper::cpu {
 
 // What AdamW multiplies by in a step, worked out once in double.
 struct AdamwStep {
-  float keep;       // 1 - lr·decay
-  float beta1_rest; // 1 - β1
+  float keep;        // 1 - lr·decay
+  float beta1_rest;  // 1 - β1
   float beta2;
-  float beta2_rest; // 1 - β2
-  float step_size;  // lr / (1 - β1^t)
-  float root;       // √(1 - β2^t)
+  float beta2_rest;  // 1 - β2
+  float step_size;   // lr / (1 - β1^t)
+  float root;        // √(1 - β2^t)
   float eps;
 };
 

@@ -5,17 +5,20 @@
 namespace whisper::cpu {
 
 struct RowMaximum {
-  int64_t index;   // of the largest x + mask; the lowest wins a tie, a NaN beats all
-  float logprob;   // log of its softmax; NaN where no softmax exists (a NaN, all -∞)
+  int64_t index;  // of the largest x + mask; the lowest wins a tie, a NaN beats all
+  float logprob;  // log of its softmax; NaN where no softmax exists (a NaN, all -∞)
 };
 
 struct RowKernels {
   // y = (x - mean)·rstd·weight + bias
-  void (*layernorm)(float* y, float* mean, float* rstd, const float* x, const float* weight, const float* bias, int64_t width);
+  void (*layernorm)(float* y, float* mean, float* rstd, const float* x, const float* weight, const float* bias,
+                    int64_t width);
   // dx += rstd·(ĝ - mean(ĝ) - x̂·mean(ĝ·x̂)), ĝ = dy·weight
-  void (*layernorm_dx)(float* dx, const float* dy, const float* x, float mean, float rstd, const float* weight, int64_t width);
+  void (*layernorm_dx)(float* dx, const float* dy, const float* x, float mean, float rstd, const float* weight,
+                       int64_t width);
   // dweight += dy·x̂,  dbias += dy; either may be null
-  void (*layernorm_dweight)(float* dweight, float* dbias, const float* dy, const float* x, float mean, float rstd, int64_t width);
+  void (*layernorm_dweight)(float* dweight, float* dbias, const float* dy, const float* x, float mean, float rstd,
+                            int64_t width);
   // mask may be null
   RowMaximum (*argmax)(const float* x, const float* mask, int64_t width);
 };
