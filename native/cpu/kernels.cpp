@@ -35,7 +35,8 @@ const Kernels& best_kernels() {
   std::string offered;
   for (const Kernels* table : tables) {
     if (name == std::string(table->isa)) return *table;
-    offered += (offered.empty() ? "" : ", ") + std::string(table->isa);
+    if (!offered.empty()) offered += ", ";
+    offered += table->isa;
   }
   fail(Code::InvalidArgument, "WHISPER_TUNE_ISA: this machine can run ", offered, ", not \"", name, "\"");
 }
