@@ -105,6 +105,17 @@ export function stepLoss(losses: readonly NativeLosses[], meanOfMeans: boolean):
   return sums.reduce((sum, value) => sum + value, 0) / Math.max(1, total);
 }
 
+/** Whether something that happens every `every` updates, or at the end of a pass, happens after update `number`. */
+export function due(
+  strategy: 'no' | 'steps' | 'epoch',
+  every: number,
+  number: number,
+  { endsPass }: TrainingStep,
+): boolean {
+  if (strategy === 'steps') return number % every === 0;
+  return strategy === 'epoch' && endsPass;
+}
+
 /** Says which row's loss is not finite, or that the gradient is not. */
 export function whatDiverged({ batches }: TrainingStep, losses: readonly NativeLosses[]): string {
   for (const [i, { sums }] of losses.entries()) {

@@ -27,7 +27,7 @@ import {
   takeMeanLoss,
   trainerStateJson,
 } from './state.js';
-import { nextStep, stepLoss, stepOptions, type TrainingStep, whatDiverged } from './step.js';
+import { due, nextStep, stepLoss, stepOptions, type TrainingStep, whatDiverged } from './step.js';
 
 /** Options of training under transformers' names in camelCase; those left out have the defaults of `arguments.ts`. */
 export interface TrainerOptions extends Partial<TrainingArguments> {
@@ -341,10 +341,4 @@ export class Trainer {
       `update ${done + 1}: ${whatDiverged(step, result.losses)}; nothing was updated${kept}`,
     );
   }
-}
-
-/** Whether something that happens every `every` updates, or at the end of a pass, happens now. */
-function due(strategy: 'no' | 'steps' | 'epoch', every: number, number: number, step: TrainingStep): boolean {
-  if (strategy === 'steps') return number % every === 0;
-  return strategy === 'epoch' && step.endsPass;
 }
