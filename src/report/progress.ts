@@ -144,7 +144,10 @@ export class CountReport {
     this.#total = total;
     if (output.screen && total) {
       const format = `${label} {bar} {value}/{total} | {eta_formatted} left`;
-      this.#bar = new SingleBar({ format, stream: output.screen, barsize: 24 }, Presets.shades_classic);
+      this.#bar = new SingleBar(
+        { format, stream: output.screen, barsize: 24, gracefulExit: false },
+        Presets.shades_classic,
+      );
       this.#bar.start(total, 0);
     }
   }
