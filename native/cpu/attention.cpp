@@ -89,9 +89,9 @@ void CpuBackend::attention(Out o, Out lse, In q, In k, In v, int heads, bool cau
   op.strided("o", o, size.batch * size.time, heads * size.width);
   if (lse) op.flat("lse", lse, size.batch * heads * size.time);
   if (size.time <= kFewQueries) return few_queries(kernels_, size, o, lse.as<float>(), q, k, v);
-  const int64_t parts =
-      std::clamp(divide_up(kTasks, size.batch * size.heads), int64_t{1}, divide_up(size.time, kQueries));
-  const int64_t part = divide_up(size.time, parts);
+  // Few heads are cut into parts of their queries, whole tiles where possible.
+  const int64_t wanted = std::min(divide_up(kTasks, size.batch * heads), divide_up(size.time, kQueries));
+  const int64_t part = round_up(divide_up(size.time, wanted), kQueries), parts = divide_up(size.time, part);
   const int64_t share = ForwardSpace({nullptr}, kernels_.gemm, size).floats;
   thread_local Scratch scratch;
   float* const memory = scratch.take<float>(share * threads());
@@ -100,7 +100,6 @@ void CpuBackend::attention(Out o, Out lse, In q, In k, In v, int heads, bool cau
     for (int64_t i = begin; i < end; ++i) {
       const int64_t b = i / parts / heads, h = i / parts % heads, t0 = i % parts * part,
                     t1 = std::min(size.time, t0 + part);
-      if (t0 >= t1) continue;
       const int64_t limit = size.visible(t1 - 1);
       w.k.fill(kernels_.gemm.pack_a_across, head_of(k, b, h, size.width), 0, limit, 0, size.width);
       w.v.fill(kernels_.gemm.pack_a_along, head_of(v, b, h, size.width), 0, size.width, 0, limit);

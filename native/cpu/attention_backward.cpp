@@ -12,7 +12,7 @@ namespace {
 
 using namespace cpu;
 
-constexpr int64_t kKeyChunk = 448;  // keys whose panels stay in L2 through a pass over all queries
+constexpr int64_t kKeyChunk = 6 * kKeys;  // keys whose panels stay in L2 through a pass over all queries
 
 // A thread's workspace of the backward pass: panels of a chunk of keys and values, and of a block of queries.
 struct BackwardSpace {
@@ -109,9 +109,10 @@ void CpuBackend::attention_backward(Out dq, Out dk, Out dv, In d_o, In q, In k, 
   op.strided("dk", dk, keys, all);
   op.strided("dv", dv, keys, all);
   op.flat("lse", lse, size.batch * heads * size.time);
-  const int64_t parts =
-      std::clamp(divide_up(kTasks, size.batch * size.heads), int64_t{1}, divide_up(size.source, kKeys));
-  const int64_t part = divide_up(size.source, parts), head_size = size.time * size.width;
+  // Few heads are cut into parts of their keys, whole tiles where possible.
+  const int64_t wanted = std::min(divide_up(kTasks, size.batch * heads), divide_up(size.source, kKeys));
+  const int64_t part = round_up(divide_up(size.source, wanted), keys_of_tile(kernels_.gemm));
+  const int64_t parts = divide_up(size.source, part), head_size = size.time * size.width;
   const int64_t share = BackwardSpace({nullptr}, kernels_.gemm, size.width).floats;
   thread_local Scratch scratch, shares_of_dq;
   float* const memory = scratch.take<float>(share * threads());

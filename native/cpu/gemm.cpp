@@ -10,7 +10,7 @@ namespace whisper::cpu {
 namespace {
 
 constexpr int64_t kDepth = 384;  // steps of k per block: an A panel of 14 x 384 floats is 21 KB, two thirds of L1
-constexpr int64_t kBlockElements = 120000;  // of B, packed: 480 KB, half of L2
+constexpr int64_t kBlockElements = 150000;  // of B, packed: 600 KB, more than half of L2
 constexpr int64_t kShareWork = 1 << 19;     // multiply-adds worth handing to another thread: about 10 µs
 constexpr int64_t kSplitOutput = 1 << 16;   // a C of fewer elements may be computed in parts of its k …
 constexpr int64_t kSplitDepth = 512;        // … of at least this many steps each
