@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { describeOptions, parseFlags } from '../../src/cli/flags.js';
 import { trainingOptions } from '../../src/train/arguments.js';
+import { required } from '../../src/train/option.js';
 
 const parse = (...argv: string[]) => parseFlags(['--output_dir', 'out', ...argv], trainingOptions).options;
 
@@ -38,6 +39,8 @@ describe('parseFlags', () => {
     expect(parse('--eval_strategy', 'epoch').evalStrategy).toBe('epoch');
     expect(parse('--warmup_st', '7').warmupSteps).toBe(7);
     expect(parse('--evalu', 'steps').evalStrategy).toBe('steps');
+    const options = { model_id: required('', { aliases: ['model_name_or_path'] }) };
+    expect(parseFlags(['--model', 'x'], options).options.modelId).toBe('x');
   });
 
   it('takes the last of repeated flags and fills in defaults', () => {

@@ -337,15 +337,16 @@ describe('resuming', () => {
     const first = await run({
       ...options,
       signal: controller.signal,
-      onEvent: (event) => event.type === 'step' && event.step === 6 && controller.abort(),
+      onEvent: (event) => event.type === 'step' && event.step === 7 && controller.abort(),
     });
-    expect(first.events.at(-1)).toMatchObject({ type: 'end', step: 6, reason: 'stopped' });
-    expect(folders()).toEqual(['checkpoint-4', 'checkpoint-6']);
+    // Between two log lines, in the middle of a pass, with rows in the shuffle buffer.
+    expect(first.events.at(-1)).toMatchObject({ type: 'end', step: 7, reason: 'stopped' });
+    expect(folders()).toEqual(['checkpoint-4', 'checkpoint-7']);
     const second = await run(options);
     expect(second.events[0]).toMatchObject({
       type: 'start',
-      step: 6,
-      resumedFrom: join(outputDir, 'checkpoint-6'),
+      step: 7,
+      resumedFrom: join(outputDir, 'checkpoint-7'),
     });
     expect(second.native.weights).toEqual(whole.native.weights);
     expect(second.native.moments).toEqual(whole.native.moments);
