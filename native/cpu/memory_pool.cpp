@@ -18,7 +18,7 @@ constexpr size_t line = 64, huge_page = size_t{2} << 20;
 // Whole cache lines, and for large blocks an eighth of a power of two, so that nearby sizes share blocks.
 size_t rounded(size_t bytes) {
   size_t step = line;
-  while (step * 8 < bytes) step *= 2;
+  while (step < bytes / 8) step *= 2;
   const size_t up = (std::max<size_t>(bytes, 1) + step - 1) / step * step;
   return up < bytes ? 0 : up;  // 0: past the end of size_t
 }
