@@ -87,7 +87,7 @@ function stopOnSignals(terminal: Terminal): { signal: AbortSignal; release: () =
   const controller = new AbortController();
   const stop = (name: NodeJS.Signals): void => {
     if (controller.signal.aborted) process.exit(1);
-    terminal.err(`\n${name}: stopping after the step in progress; once more to quit at once\n`);
+    terminal.err(`\n${name}: stopping; once more to quit at once\n`);
     controller.abort(name);
   };
   process.on('SIGINT', stop);

@@ -49,6 +49,8 @@ export interface BatchesOptions extends PrepareOptions {
 export interface BatchStream extends AsyncIterableIterator<Batch, undefined, void> {
   /** The state after the last batch that `next()` gave, however many are already prepared. */
   state(): BatchesState;
+  /** Remembers that place, to ask for its state only if it is needed: after every batch this costs nothing. */
+  mark(): () => BatchesState;
   /** Rows dropped in the pass of that batch, up to it; on a pass's last batch, of the whole pass. */
   drops(): DropReport;
   return(): Promise<IteratorResult<Batch, undefined>>;
@@ -217,9 +219,13 @@ export function batches(options: BatchesOptions): BatchStream {
       return { done: true, value: undefined };
     },
     state() {
-      if (untouched) return structuredClone(untouched);
+      return this.mark()();
+    },
+    mark() {
+      if (untouched) return () => structuredClone(state!);
       const { pass, shuffle, drops } = place;
-      return structuredClone({ seed, shuffleBuffer, pass, shuffle: shuffle && shuffleState(shuffle), drops });
+      return () =>
+        structuredClone({ seed, shuffleBuffer, pass, shuffle: shuffle && shuffleState(shuffle), drops });
     },
     drops: () => structuredClone(drops),
   };

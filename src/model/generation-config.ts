@@ -79,3 +79,11 @@ export function completeGenerationConfig(
     ...known,
   };
 }
+
+/** Makes a language and task what `generate` does when it is told neither. */
+export function setLanguage(generation: GenerationConfig, code: string, task: string): void {
+  generation.language = code;
+  generation.task = task;
+  // transformers refuses a language beside the older way of forcing one.
+  delete generation.forced_decoder_ids;
+}

@@ -2,14 +2,9 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { WhisperError } from '../errors.js';
-import {
-  addon,
-  type NativeBatch,
-  type NativeCancel,
-  type NativeLosses,
-  type NativeModel,
-} from '../native.js';
+import { addon, type NativeBatch, type NativeLosses, type NativeModel } from '../native.js';
 import { type Task, WhisperTokenizer } from '../processor/tokenizer.js';
+import { cancellable } from './cancel.js';
 import { checkModelFolder, weightFiles, writeFiles, writeFolder } from './checkpoint.js';
 import { type ModelConfig, nativeDims, readModelConfig, windowSamples } from './config.js';
 import {
@@ -297,22 +292,5 @@ function checkTokens(folder: string, config: ModelConfig, tokenizer: WhisperToke
     refuse(
       `<|endoftext|> is token ${tokenizer.eot}, and config.json says eos_token_id ${config.eos_token_id}`,
     );
-  }
-}
-
-/** Runs a call of the engine that the signal can stop. */
-export async function cancellable<T>(
-  signal: AbortSignal | undefined,
-  run: (cancel: NativeCancel | undefined) => Promise<T>,
-): Promise<T> {
-  if (!signal) return run(undefined);
-  if (signal.aborted) throw new WhisperError('ERR_CANCELLED', 'cancelled', { cause: signal.reason });
-  const cancel = new (addon().Cancel)();
-  const stop = () => cancel.cancel();
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    return await run(cancel);
-  } finally {
-    signal.removeEventListener('abort', stop);
   }
 }

@@ -1,11 +1,13 @@
 // The training loop: data, updates, evaluations and checkpoints, told as a stream of events.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BatchStream } from '../data/batches.js';
+import type { BatchesState, BatchStream } from '../data/batches.js';
 import type { Source } from '../data/dataset.js';
 import { WhisperError } from '../errors.js';
 import { type Evaluation, evaluate } from '../evaluate/evaluate.js';
+import { cancellable, unlessCancelled } from '../model/cancel.js';
 import { writeFiles } from '../model/checkpoint.js';
+import { setLanguage } from '../model/generation-config.js';
 import { countParameters } from '../model/parameters.js';
 import type { Whisper } from '../model/whisper.js';
 import type { NativeStepResult } from '../native.js';
@@ -35,7 +37,7 @@ export interface TrainerOptions extends Partial<TrainingArguments> {
   outputDir: string;
   trainDataset: Source;
   evalDataset?: Source | undefined;
-  /** Stops training after the update in progress, with a checkpoint. */
+  /** Stops training, with a checkpoint of the last update that was complete. */
   signal?: AbortSignal | undefined;
 }
 
@@ -64,6 +66,8 @@ export class Trainer {
   #evaluated: { step: number; evaluation: Evaluation } | undefined;
   readonly #checkpoints: Checkpoints;
   #clock = 0;
+  /** Where the data goes on after the last update. */
+  #position: (() => BatchesState) | undefined;
 
   /**
    * @throws WhisperError `ERR_INVALID_ARGUMENT` for wrong or contradicting options, `ERR_CONFIG` for a model that cannot
@@ -110,6 +114,7 @@ export class Trainer {
     const data = { model, options, source: this.#trainDataset };
     const stream = trainingBatches(data, saved?.data);
     try {
+      this.#position = stream.mark();
       yield await this.#prepare(saved !== undefined);
       if (this.#run.step === 0 && options.evalStrategy !== 'no' && options.evalOnStart) {
         yield* this.#evaluate();
@@ -118,6 +123,7 @@ export class Trainer {
       while (this.#run.step < this.#maxSteps && !this.#stopping) {
         const step = await nextStep(stream, this.#run.step, options, model.config);
         const update = await this.#update(step, stream);
+        if (!update) break;
         yield update;
         yield* this.#log(update);
         if (step.endsPass) {
@@ -126,7 +132,7 @@ export class Trainer {
         const last = update.step === this.#maxSteps && options.saveStrategy === 'steps';
         if (due(options.evalStrategy, this.#evalSteps, update.step, step)) yield* this.#evaluate();
         if (last || due(options.saveStrategy, options.saveSteps, update.step, step)) {
-          yield await this.#save(stream);
+          yield await this.#save();
         }
         this.#run.seconds += this.#lap();
       }
@@ -194,14 +200,9 @@ export class Trainer {
   }
 
   async #open(): Promise<SavedRun | undefined> {
-    const { options, model } = this;
-    if (options.language !== undefined) {
-      // What decoding will need to know of the language is saved with the model.
-      model.generation.language = languageCode(options.language);
-      model.generation.task = options.task;
-      // transformers refuses a language beside the older way of forcing one.
-      delete model.generation.forced_decoder_ids;
-    }
+    const { language, task } = this.options;
+    // What decoding will need to know of the language is saved with the model.
+    if (language !== undefined) setLanguage(this.model.generation, languageCode(language), task);
     const saved = await this.#checkpoints.open();
     if (saved) this.#run = saved.state;
     this.#run.rowsPerPass ??= await this.#trainDataset.count?.();
@@ -248,18 +249,23 @@ export class Trainer {
     };
   }
 
-  /** One update of the model, counted. */
-  async #update(step: TrainingStep, stream: BatchStream): Promise<StepEvent> {
+  /** One update of the model, counted; undefined when the signal ended it, and nothing was updated. */
+  async #update(step: TrainingStep, stream: BatchStream): Promise<StepEvent | undefined> {
     const { options } = this;
     const run = this.#run;
     const learningRate = learningRateAt(options, run.step, this.#maxSteps);
-    const result = await this.model.native.step(step.micro, stepOptions(options, step, learningRate));
-    if (!result.finite) throw await this.#diverged(step, result, stream);
+    const given = stepOptions(options, step, learningRate);
+    const result = await unlessCancelled(this.#signal, () =>
+      cancellable(this.#signal, (cancel) => this.model.native.step(step.micro, given, cancel)),
+    );
+    if (!result) return undefined;
+    if (!result.finite) throw await this.#diverged(step, result);
 
     const seconds = this.#lap();
     const loss = stepLoss(result.losses, options.meanOfMeans);
     countUpdate(run, { loss, seconds, rows: step.rows });
     run.epoch = this.#epoch(step, stream);
+    this.#position = stream.mark();
 
     const { rows, tokens, audioSeconds } = step;
     const place = { step: run.step, maxSteps: this.#maxSteps, epoch: run.epoch };
@@ -289,21 +295,17 @@ export class Trainer {
   }
 
   async *#evaluate(): AsyncGenerator<TrainingEvent, void, void> {
-    try {
-      const evaluation = await this.evaluate();
-      const { step, epoch } = this.#run;
-      this.#run.history.push({ step, epoch, ...evaluationMetrics(evaluation) });
-      yield { type: 'evaluate', step, epoch, ...evaluation };
-    } catch (error) {
-      // An evaluation that the signal ended is left out; training stops next.
-      if (!(this.#stopping && error instanceof WhisperError && error.code === 'ERR_CANCELLED')) throw error;
-    }
+    const evaluation = await unlessCancelled(this.#signal, () => this.evaluate());
+    if (!evaluation) return;
+    const { step, epoch } = this.#run;
+    this.#run.history.push({ step, epoch, ...evaluationMetrics(evaluation) });
+    yield { type: 'evaluate', step, epoch, ...evaluation };
   }
 
-  async #save(stream: BatchStream): Promise<TrainingEvent> {
+  async #save(): Promise<TrainingEvent> {
     const { step } = this.#run;
     const evaluation = this.#evaluated?.step === step ? this.#evaluated.evaluation : undefined;
-    const saved = await this.#checkpoints.save(this.#run, this.#settings, stream.state(), evaluation);
+    const saved = await this.#checkpoints.save(this.#run, this.#settings, this.#position!(), evaluation);
     return { type: 'save', step, ...saved };
   }
 
@@ -319,7 +321,7 @@ export class Trainer {
       if (options.loadBestModelAtEnd) best = await this.#checkpoints.loadBest(run);
       if (best !== undefined && run.bestStep !== step) this.#evaluated = undefined;
     } else if (step > this.#saved) {
-      yield await this.#save(stream);
+      yield await this.#save();
     }
     await writeFiles(options.outputDir, (temporary) =>
       writeFile(join(temporary, 'trainer_state.json'), trainerStateJson(run, this.#settings)),
@@ -331,9 +333,9 @@ export class Trainer {
   }
 
   /** Saves the last good weights and says which row, or which rows' gradient, is to blame. */
-  async #diverged(step: TrainingStep, result: NativeStepResult, stream: BatchStream): Promise<WhisperError> {
+  async #diverged(step: TrainingStep, result: NativeStepResult): Promise<WhisperError> {
     const { step: done } = this.#run;
-    if (done > this.#saved) await this.#save(stream);
+    if (done > this.#saved) await this.#save();
     const last = this.#checkpoints.last;
     const kept = last ? `; the model of update ${last.step} is in ${last.path}` : '';
     return new WhisperError(

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fromIterable } from '../../src/data/index.js';
+import { WhisperError } from '../../src/errors.js';
 import type { TrainingEvent } from '../../src/train/events.js';
 import { Trainer, type TrainerOptions } from '../../src/train/trainer.js';
 import { type FakeNative, fakeWhisper, rows } from './fake-model.js';
@@ -360,6 +361,28 @@ describe('resuming', () => {
         Object.fromEntries(Object.entries(line).filter(([key]) => !/runtime|per_second/.test(key))),
       );
     expect(timeless(json('trainer_state.json').log_history)).toEqual(timeless(history));
+  });
+
+  it('also when the signal ended an update half way', async () => {
+    const whole = await run(options);
+    rmSync(outputDir, { recursive: true });
+    const controller = new AbortController();
+    const first = await run({
+      ...options,
+      signal: controller.signal,
+      setUp: (fake) => {
+        const step = fake.step.bind(fake);
+        fake.step = async (...given) => {
+          if (fake.steps.length < 7) return step(...given);
+          controller.abort();
+          throw new WhisperError('ERR_CANCELLED', 'cancelled');
+        };
+      },
+    });
+    expect(first.events.at(-1)).toMatchObject({ type: 'end', step: 7, reason: 'stopped' });
+    const second = await run(options);
+    expect(second.native.weights).toEqual(whole.native.weights);
+    expect(second.native.moments).toEqual(whole.native.moments);
   });
 
   it('takes the last checkpoint, or the one named', async () => {
