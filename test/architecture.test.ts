@@ -41,7 +41,8 @@ describe('the engine', () => {
   });
 
   it('knows nothing of Node', () => {
-    for (const file of files) expect(readFileSync(join(root, file), 'utf8'), file).not.toMatch(/napi|node_api/);
+    for (const file of files)
+      expect(readFileSync(join(root, file), 'utf8'), file).not.toMatch(/napi|node_api/);
   });
 });
 
@@ -58,7 +59,11 @@ describe('the TypeScript', () => {
 });
 
 describe('every source file', () => {
-  const files = [...filesUnder('native', /\.(h|cpp|inc)$/), ...filesUnder('bindings', /\.(h|cpp)$/), ...filesUnder('src', /\.ts$/)];
+  const files = [
+    ...filesUnder('native', /\.(h|cpp|inc)$/),
+    ...filesUnder('bindings', /\.(h|cpp)$/),
+    ...filesUnder('src', /\.ts$/),
+  ];
 
   it.each(files)('%s says on its first line what it is, and ends before 350 lines', (file) => {
     const lines = readFileSync(join(root, file), 'utf8').split('\n');

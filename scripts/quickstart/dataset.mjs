@@ -27,7 +27,15 @@ export function tableOf(clips) {
   return `${[columns.join('\t'), ...clips.map(row)].join('\n')}\n`;
 }
 
-/** The two folders to build below `root`. Replayed clips are rows of the second that share the first's sound. */
+/**
+ * A Common Voice folder to build. Replayed clips are rows that share the sound of another folder's.
+ * @typedef {{ name: string, folder: string, clips: import('./sets.mjs').Clip[], replay: import('./sets.mjs').Clip[] }} DataSet
+ */
+
+/**
+ * The two folders to build below `root`.
+ * @returns {{ base: DataSet, newVoice: DataSet }}
+ */
 export function dataSets(root) {
   return {
     base: { name: 'base', folder: join(root, 'base'), clips: baseClips(), replay: [] },

@@ -14,15 +14,38 @@ export interface ShuffleState {
   drawn: number;
 }
 
-/** A state as it was at one moment; cheap to take, turned into JSON only when asked for. */
+/** What happened to a buffer: a row joined at its end, or the row of a slot left and the last took its place. */
+type Change = Positioned | number;
+
+/**
+ * A state as it was at one moment, turned into JSON only when asked for. It shares an older copy of the buffer and what
+ * has happened since, so that taking one costs nothing, whatever the size of the buffer.
+ */
 export interface ShuffleSnapshot {
-  buffer: readonly Positioned[];
+  older: readonly Positioned[];
+  changes: readonly Change[];
+  /** How many of the changes had happened. */
+  changed: number;
   cursor: Cursor;
   drawn: number;
 }
 
-export function shuffleState({ buffer, cursor, drawn }: ShuffleSnapshot): ShuffleState {
+export function shuffleState({ older, changes, changed, cursor, drawn }: ShuffleSnapshot): ShuffleState {
+  const buffer = older.slice();
+  for (const change of changes.slice(0, changed)) apply(buffer, change);
   return { buffer: buffer.map(({ at }) => at), cursor, drawn };
+}
+
+/** @returns the row that left, if one did */
+function apply(buffer: Positioned[], change: Change): Positioned | undefined {
+  if (typeof change !== 'number') {
+    buffer.push(change);
+    return undefined;
+  }
+  const chosen = buffer[change];
+  const last = buffer.pop()!;
+  if (change < buffer.length) buffer[change] = last;
+  return chosen;
 }
 
 export interface ShuffleOptions {
@@ -43,6 +66,8 @@ export class ShuffledPass {
   readonly #size: number;
   readonly #random: RandomStream;
   #buffer: Positioned[] = [];
+  #older: readonly Positioned[] = [];
+  #changes: Change[] = [];
   #cursor: Cursor = null;
   #reader: AsyncGenerator<Positioned, void, void> | undefined;
   #ended = false;
@@ -65,6 +90,7 @@ export class ShuffledPass {
     if (state) {
       shuffled.#cursor = state.cursor;
       shuffled.#buffer = state.buffer.length > 0 ? await source.rowsAt(state.buffer) : [];
+      shuffled.#older = shuffled.#buffer.slice();
     }
     return shuffled;
   }
@@ -74,23 +100,36 @@ export class ShuffledPass {
     while (this.#buffer.length < this.#size) {
       const row = await this.#read();
       if (!row) break;
-      this.#buffer.push(row);
+      this.#change(row);
     }
     if (this.#buffer.length === 0) return undefined;
-    const slot = this.#random.below(this.#buffer.length);
-    const chosen = this.#buffer[slot]!;
-    const last = this.#buffer.pop()!;
-    if (slot < this.#buffer.length) this.#buffer[slot] = last;
-    return chosen;
+    return this.#change(this.#random.below(this.#buffer.length));
   }
 
   snapshot(): ShuffleSnapshot {
-    return { buffer: this.#buffer.slice(), cursor: this.#cursor, drawn: this.#random.drawn };
+    // A new copy once as much has happened as it costs: constant time per row.
+    if (this.#changes.length > 2 * this.#buffer.length) {
+      this.#older = this.#buffer.slice();
+      this.#changes = [];
+    }
+    const changed = this.#changes.length;
+    return {
+      older: this.#older,
+      changes: this.#changes,
+      changed,
+      cursor: this.#cursor,
+      drawn: this.#random.drawn,
+    };
   }
 
   async close(): Promise<void> {
     this.#ended = true;
     await this.#reader?.return();
+  }
+
+  #change(change: Change): Positioned | undefined {
+    this.#changes.push(change);
+    return apply(this.#buffer, change);
   }
 
   async #read(): Promise<Positioned | undefined> {

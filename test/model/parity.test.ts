@@ -27,7 +27,9 @@ interface Golden {
   };
 }
 
-const golden: Golden = JSON.parse(readFileSync(new URL('../golden/model/golden.json', import.meta.url), 'utf8'));
+const golden: Golden = JSON.parse(
+  readFileSync(new URL('../golden/model/golden.json', import.meta.url), 'utf8'),
+);
 const tokens = batch.labels.filter((label) => label >= 0).length;
 const adamw = {
   scales: Float32Array.of(1 / tokens),
@@ -115,7 +117,9 @@ describe('a small random Whisper against transformers in float64', () => {
       // Where a gradient is almost zero Adam's first steps are ± the learning rate by its sign alone.
       const value = await model.read(name, 'value');
       const n = value.data.length;
-      const off = expected.at.filter((x, i) => Math.abs(value.data[Math.floor((i * n) / expected.at.length)]! - x) > 1e-4);
+      const off = expected.at.filter(
+        (x, i) => Math.abs(value.data[Math.floor((i * n) / expected.at.length)]! - x) > 1e-4,
+      );
       expect(off.length / expected.at.length, name).toBeLessThanOrEqual(0.05);
     }
     const { prompt, suppress, begin_suppress, max_length, rows } = golden.generate;
@@ -157,8 +161,14 @@ describe('equal bits', () => {
   it('of frozen parts, which do not move while the other part does', async () => {
     for (const frozen of ['encoder', 'decoder'] as const) {
       const model = await open();
-      const names = { encoder: 'model.encoder.layers.0.fc1.weight', decoder: 'model.decoder.layers.0.fc1.weight' };
-      const before = { encoder: await model.read(names.encoder, 'value'), decoder: await model.read(names.decoder, 'value') };
+      const names = {
+        encoder: 'model.encoder.layers.0.fc1.weight',
+        decoder: 'model.decoder.layers.0.fc1.weight',
+      };
+      const before = {
+        encoder: await model.read(names.encoder, 'value'),
+        decoder: await model.read(names.decoder, 'value'),
+      };
       await model.prepareTraining(frozen === 'encoder' ? { freezeEncoder: true } : { freezeDecoder: true });
       await train(model, 1);
       for (const part of ['encoder', 'decoder'] as const) {

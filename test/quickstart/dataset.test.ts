@@ -3,7 +3,6 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { DataSet } from '../../scripts/quickstart/dataset.mjs';
 import {
   columns,
   dataSets,
@@ -12,6 +11,8 @@ import {
   tableOf,
 } from '../../scripts/quickstart/dataset.mjs';
 import { baseClips } from '../../scripts/quickstart/sets.mjs';
+
+type DataSet = ReturnType<typeof dataSets>['newVoice'];
 
 let root: string;
 let base: DataSet;

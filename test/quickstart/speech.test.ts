@@ -1,7 +1,6 @@
 // The quickstart's speech: the same samples everywhere, and no clip longer than the model's window.
 import { createHash } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { FliteModule } from '../../scripts/quickstart/flite.mjs';
 import { compileFlite, openFlite } from '../../scripts/quickstart/flite.mjs';
 import type { Clip } from '../../scripts/quickstart/sets.mjs';
 import { baseClips, newVoiceClips } from '../../scripts/quickstart/sets.mjs';
@@ -11,7 +10,7 @@ import { prependSilence, sampleRate, wavSeconds } from '../../scripts/quickstart
 const md5 = (bytes: Uint8Array) => createHash('md5').update(bytes).digest('hex');
 const clips = [...baseClips(), ...newVoiceClips()];
 
-let module: FliteModule;
+let module: Awaited<ReturnType<typeof compileFlite>>;
 let speak: (clip: Clip) => Uint8Array;
 beforeAll(async () => {
   module = await compileFlite();
