@@ -20,8 +20,10 @@ try {
   );
   run(process.execPath, 'use.mjs');
   const env = JSON.parse(run('npx', 'whisper-tune', 'env', '--json'));
-  if (!env.ok) throw new Error(`whisper-tune env: ${JSON.stringify(env)}`);
-  console.log(`installed ${tarballs.length} tarballs in an empty folder; the library and the command line work there`);
+  if (!env.forward.ok) throw new Error(`whisper-tune env: ${JSON.stringify(env)}`);
+  console.log(
+    `installed ${tarballs.length} tarballs in an empty folder; the library and the command line work there`,
+  );
 } finally {
   rmSync(work, { recursive: true });
 }

@@ -1,7 +1,7 @@
 // A model's lane: order, cancelling, several models at once, disposal, and every way to leave in the middle.
 import { describe, expect, it } from 'vitest';
 import { addon } from '../../src/native.js';
-import { batch, batches, dims, open, run, scales } from './helpers.js';
+import { batch, batches, open, run, scales } from './helpers.js';
 
 const options = (count: number) => ({ scales: scales(count), learningRate: 1e-3 });
 

@@ -81,9 +81,7 @@ describe('the addon', () => {
   it('must be of the same version', () => {
     installation((folder) => {
       addPlatformPackage(folder, "module.exports = { version: '9.9.9', setErrorClass() {} };");
-      expect(load(folder)['message']).toContain(
-        `${platform}: it is of version 9.9.9, not ${addon().version}`,
-      );
+      expect(load(folder).message).toContain(`${platform}: it is of version 9.9.9, not ${addon().version}`);
     });
   });
 

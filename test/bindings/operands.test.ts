@@ -41,17 +41,17 @@ describe('operands', () => {
   });
 
   it('reads WHISPER_TUNE_ISA at each call', () => {
-    const before = process.env['WHISPER_TUNE_ISA'];
+    const before = process.env.WHISPER_TUNE_ISA;
     try {
       for (const isa of addon().deviceInfo().isas) {
-        process.env['WHISPER_TUNE_ISA'] = isa;
+        process.env.WHISPER_TUNE_ISA = isa;
         expect(addon().ops('cpu').device).toContain(isa);
       }
-      process.env['WHISPER_TUNE_ISA'] = 'mmx';
+      process.env.WHISPER_TUNE_ISA = 'mmx';
       expect(() => addon().ops('cpu')).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }));
     } finally {
-      if (before === undefined) delete process.env['WHISPER_TUNE_ISA'];
-      else process.env['WHISPER_TUNE_ISA'] = before;
+      if (before === undefined) delete process.env.WHISPER_TUNE_ISA;
+      else process.env.WHISPER_TUNE_ISA = before;
     }
   });
 
