@@ -73,11 +73,12 @@ async function fineTune(oldVoicesBefore) {
 /** Three test clips as both of us hear them. */
 async function compareTranscripts(model, set) {
   const clips = set.clips.filter((clip) => clip.split === 'test').slice(0, 3);
-  heading('Three of them');
+  const heard = [];
   for (const clip of clips) {
-    const file = relative(root, join(set.folder, 'clips', clip.file));
-    console.log(`spoken  ${clip.text}\nheard   ${(await transcribe(model, file)).trim()}\n`);
+    heard.push(await transcribe(model, relative(root, join(set.folder, 'clips', clip.file))));
   }
+  heading('Three of them');
+  for (const [i, clip] of clips.entries()) console.log(`spoken  ${clip.text}\nheard   ${heard[i].trim()}\n`);
 }
 
 function whatNext(model, set) {
