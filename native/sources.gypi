@@ -48,6 +48,7 @@
       "bindings/addon.cpp",
       "bindings/convert.cpp",
       "bindings/error.cpp",
+      "bindings/exit.cpp",
       "bindings/functions.cpp",
       "bindings/lane.cpp",
       "bindings/model.cpp",
