@@ -1,5 +1,5 @@
-// How values cross between JavaScript and C++: one specialisation of Js<T> per type, with from() and to(). A wrong value
-// is named by its path: "batches[1].labels: expected an Int32Array, got a Float32Array".
+// How values cross between JavaScript and C++: one specialisation of Js<T> per type, with from() and to(). A wrong
+// value is named by its path: "batches[1].labels: expected an Int32Array, got a Float32Array".
 #pragma once
 #include <napi.h>
 
@@ -82,7 +82,7 @@ template <class T>
 struct Spellings;
 
 template <class T>
-  requires std::is_enum_v<T>
+requires std::is_enum_v<T>
 struct Js<T> {
   static T from(Napi::Value v, const Path& at) {
     std::string known;
@@ -191,7 +191,9 @@ struct Writer {
 }  // namespace detail
 
 template <class T>
-concept Described = requires(detail::Names& names, T& t) { fields(names, t); };
+concept Described = requires(detail::Names& names, T& t) {
+  fields(names, t);
+};
 
 template <Described T>
 struct Js<T> {

@@ -14,14 +14,22 @@ namespace whisper::js {
 // The spelling of src/errors.ts.
 constexpr const char* name_of(Code code) {
   switch (code) {
-    case Code::InvalidArgument: return "ERR_INVALID_ARGUMENT";
-    case Code::ShapeMismatch: return "ERR_SHAPE_MISMATCH";
-    case Code::OutOfMemory: return "ERR_OUT_OF_MEMORY";
-    case Code::DeviceUnavailable: return "ERR_DEVICE_UNAVAILABLE";
-    case Code::CorruptFile: return "ERR_CORRUPT_FILE";
-    case Code::Cancelled: return "ERR_CANCELLED";
-    case Code::File: return "ERR_FILE";
-    case Code::Config: return "ERR_CONFIG";
+    case Code::InvalidArgument:
+      return "ERR_INVALID_ARGUMENT";
+    case Code::ShapeMismatch:
+      return "ERR_SHAPE_MISMATCH";
+    case Code::OutOfMemory:
+      return "ERR_OUT_OF_MEMORY";
+    case Code::DeviceUnavailable:
+      return "ERR_DEVICE_UNAVAILABLE";
+    case Code::CorruptFile:
+      return "ERR_CORRUPT_FILE";
+    case Code::Cancelled:
+      return "ERR_CANCELLED";
+    case Code::File:
+      return "ERR_FILE";
+    case Code::Config:
+      return "ERR_CONFIG";
   }
   return "ERR_UNKNOWN";
 }

@@ -63,7 +63,8 @@ Napi::Value log_mel(const Napi::CallbackInfo& info) {
   return promised(info.Env(), [&] {
     auto samples = Js<std::vector<float>>::from(info[0], "samples");
     const int mels = Js<int>::from(info[1], "mels");
-    return on_thread_pool(info.Env(), [mels, samples = std::move(samples)] { return settled(log_mel_of(samples, mels)); });
+    return on_thread_pool(info.Env(),
+                          [mels, samples = std::move(samples)] { return settled(log_mel_of(samples, mels)); });
   });
 }
 
@@ -71,9 +72,8 @@ Napi::Value resample(const Napi::CallbackInfo& info) {
   return promised(info.Env(), [&] {
     auto channels = Js<std::vector<std::vector<float>>>::from(info[0], "channels");
     const int from = Js<int>::from(info[1], "from"), to = Js<int>::from(info[2], "to");
-    return on_thread_pool(info.Env(), [from, to, channels = std::move(channels)] {
-      return settled(resampled(channels, from, to));
-    });
+    return on_thread_pool(
+        info.Env(), [from, to, channels = std::move(channels)] { return settled(resampled(channels, from, to)); });
   });
 }
 

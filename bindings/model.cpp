@@ -28,7 +28,8 @@ HostTensor to_host(Backend& backend, const Tensor& tensor) {
   HostTensor host;
   host.shape.assign(tensor.shape.dims.begin(), tensor.shape.dims.begin() + tensor.shape.rank);
   host.data.resize(static_cast<size_t>(tensor.shape.size()));
-  if (!tensor.dense()) fail(Code::InvalidArgument, "a tensor of shape ", tensor.shape, " with spaced rows cannot be read");
+  if (!tensor.dense())
+    fail(Code::InvalidArgument, "a tensor of shape ", tensor.shape, " with spaced rows cannot be read");
   backend.synchronize();
   backend.download(host.data.data(), tensor.address, host.data.size() * sizeof(float));
   return host;
@@ -69,7 +70,8 @@ Model::Model(const Napi::CallbackInfo& info)
     : ObjectWrap(info),
       env_(info.Env()),
       // Alive while its work is.
-      lane_(info.Env(), [this](bool busy) { busy ? Ref() : Unref(); }, [this] { core_.reset(); }) {
+      lane_(
+          info.Env(), [this](bool busy) { busy ? Ref() : Unref(); }, [this] { core_.reset(); }) {
   napi_add_env_cleanup_hook(env_, environment_ends, this);
 }
 
@@ -93,8 +95,10 @@ Napi::Value Model::call(Napi::Env env, std::shared_ptr<Cancel> cancel, F work) {
   return lane_.run(env, std::move(cancel), [this, work = std::move(work)](const Cancel& flag) -> Settle {
     if (!core_) fail(Code::InvalidArgument, "the model is not open");
     Settle result = [](Napi::Env e) -> Napi::Value { return e.Undefined(); };
-    if constexpr (std::is_void_v<decltype(work(*core_, flag))>) work(*core_, flag);
-    else result = settled(work(*core_, flag));
+    if constexpr (std::is_void_v<decltype(work(*core_, flag))>)
+      work(*core_, flag);
+    else
+      result = settled(work(*core_, flag));
     return [this, result = std::move(result), live = core_->whisper.backend().live_bytes()](Napi::Env e) {
       report_memory(e, live);
       return result(e);
@@ -206,9 +210,8 @@ Napi::Value Model::end_training(const Napi::CallbackInfo& info) {
 Napi::Value Model::loss(const Napi::CallbackInfo& info) {
   return promised(info.Env(), [&] {
     auto batch = argument<Batch>(info, 0, "batch");
-    return call(info.Env(), CancelHandle::from(info[1], "cancel"), [batch = std::move(batch)](Core& core, const Cancel&) {
-      return core.whisper.loss(batch);
-    });
+    return call(info.Env(), CancelHandle::from(info[1], "cancel"),
+                [batch = std::move(batch)](Core& core, const Cancel&) { return core.whisper.loss(batch); });
   });
 }
 

@@ -28,7 +28,8 @@ class Model : public Napi::ObjectWrap<Model> {
     Whisper whisper;
     std::optional<Training> training;
 
-    Core(std::shared_ptr<Backend> backend, const Dims& dims, Precision precision) : whisper(std::move(backend), dims, precision) {}
+    Core(std::shared_ptr<Backend> backend, const Dims& dims, Precision precision)
+        : whisper(std::move(backend), dims, precision) {}
     Training& prepared();  // the training; throws InvalidArgument before prepareTraining()
   };
 

@@ -18,8 +18,8 @@ namespace whisper::js {
 // What describes the view in an operand, beside its data.
 struct Spacing {
   std::vector<int64_t> shape;
-  int64_t offset = 0;        // elements before the first
-  int64_t row_stride = -1;   // negative: dense
+  int64_t offset = 0;       // elements before the first
+  int64_t row_stride = -1;  // negative: dense
   int64_t batch_stride = -1;
 };
 
@@ -86,14 +86,21 @@ View Operands::spaced(Napi::Object object, const Path& at, const Host& host) {
     const Napi::Value v = object.Get(name);
     const Path here(name.c_str(), &at);
     if (name == "data" || v.IsUndefined()) continue;
-    if (name == "shape") s.shape = Js<std::vector<int64_t>>::from(v, here);
-    else if (name == "offset") s.offset = Js<int64_t>::from(v, here);
-    else if (name == "rowStride") s.row_stride = Js<int64_t>::from(v, here);
-    else if (name == "batchStride") s.batch_stride = Js<int64_t>::from(v, here);
-    else fail(Code::InvalidArgument, at.text(), ": unknown '", name, "'; known are data, shape, offset, rowStride, batchStride");
+    if (name == "shape")
+      s.shape = Js<std::vector<int64_t>>::from(v, here);
+    else if (name == "offset")
+      s.offset = Js<int64_t>::from(v, here);
+    else if (name == "rowStride")
+      s.row_stride = Js<int64_t>::from(v, here);
+    else if (name == "batchStride")
+      s.batch_stride = Js<int64_t>::from(v, here);
+    else
+      fail(Code::InvalidArgument, at.text(), ": unknown '", name,
+           "'; known are data, shape, offset, rowStride, batchStride");
   }
   if (!object.Has("shape")) unexpected(Path("shape", &at), "an array", object.Env().Undefined());
-  if (s.shape.empty() || s.shape.size() > 4) fail(Code::InvalidArgument, at.text(), ".shape: expected 1 to 4 sizes, got ", s.shape.size());
+  if (s.shape.empty() || s.shape.size() > 4)
+    fail(Code::InvalidArgument, at.text(), ".shape: expected 1 to 4 sizes, got ", s.shape.size());
   Shape shape;
   for (int64_t dim : s.shape) {
     if (dim < 0) fail(Code::InvalidArgument, at.text(), ".shape: a size of ", dim);
@@ -106,13 +113,14 @@ View Operands::spaced(Napi::Object object, const Path& at, const Host& host) {
   if (std::max({s.offset, s.row_stride, s.batch_stride}) > (int64_t{1} << 40))
     fail(Code::ShapeMismatch, at.text(), ": the view ends at element 2^40 or later, data has ", host.length);
 
-  View view(static_cast<std::byte*>(host.device.address) + s.offset * static_cast<int64_t>(size_of(host.device.dtype)), shape,
-            host.device.dtype);
+  View view(static_cast<std::byte*>(host.device.address) + s.offset * static_cast<int64_t>(size_of(host.device.dtype)),
+            shape, host.device.dtype);
   if (s.row_stride >= 0) view.row_stride = s.row_stride, view.batch_stride = s.row_stride * view.period();
   if (s.batch_stride >= 0) view.batch_stride = s.batch_stride;
   const int64_t end = shape.size() == 0 ? s.offset : s.offset + view.row(shape.rows() - 1) + shape.width();
   if (end > host.length)
-    fail(Code::ShapeMismatch, at.text(), ": the view of shape ", shape, " ends at element ", end, ", data has ", host.length);
+    fail(Code::ShapeMismatch, at.text(), ": the view of shape ", shape, " ends at element ", end, ", data has ",
+         host.length);
   return view;
 }
 
@@ -122,7 +130,7 @@ struct Argument {
   static T from(Operands&, Napi::Value v, const Path& at) { return Js<T>::from(v, at); }
 };
 template <class T>
-  requires std::derived_from<T, View>
+requires std::derived_from<T, View>
 struct Argument<T> {
   static T from(Operands& operands, Napi::Value v, const Path& at) {
     return operands.view(v, at, !std::is_same_v<T, In>);
@@ -145,8 +153,10 @@ std::string camel_case(std::string_view name) {
   std::string out;
   bool upper = false;
   for (char c : name) {
-    if (c == '_') upper = true;
-    else out += upper ? static_cast<char>(std::toupper(c)) : c, upper = false;
+    if (c == '_')
+      upper = true;
+    else
+      out += upper ? static_cast<char>(std::toupper(c)) : c, upper = false;
   }
   return out;
 }
@@ -165,7 +175,8 @@ void bind(Napi::Object object, const std::shared_ptr<Backend>& backend, const ch
         // Braces, because they alone fix the order of evaluation.
         std::tuple<A...> arguments{Argument<A>::from(operands, info[I], Path(names[I].c_str(), &at))...};
         ((*backend).*f)(std::get<I>(arguments)...);
-      }(std::index_sequence_for<A...>{});
+      }
+      (std::index_sequence_for<A...>{});
       backend->synchronize();
       operands.copy_back();
       return info.Env().Undefined();

@@ -13,5 +13,8 @@ const { shape, data } = await model.native.logits({
   time: labels.length,
   labels: Int32Array.from([...labels, ...labels]),
 });
-writeFileSync(output, JSON.stringify({ samples: samples.map((s) => [...s]), labels, shape, logits: [...data] }));
+writeFileSync(
+  output,
+  JSON.stringify({ samples: samples.map((s) => [...s]), labels, shape, logits: [...data] }),
+);
 await model.dispose();

@@ -202,7 +202,7 @@ export function addon(): NativeAddon {
 }
 
 function load(): NativeAddon {
-  const given = process.env['WHISPER_TUNE_ADDON'];
+  const given = process.env.WHISPER_TUNE_ADDON;
   const built = `${root}build/Release/whisper_tune.node`;
   const failures: string[] = [];
   for (const find of given ? [() => given] : [() => built, platformPackage]) {

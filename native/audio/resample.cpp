@@ -45,11 +45,11 @@ struct Filter {
   Filter(int64_t from, int64_t to);
   const float* row(int64_t phase) const { return &taps[phase * width]; }
 
-  int64_t from, to;       // in lowest terms
-  int64_t before;         // samples before `whole` that an output sees
-  int64_t width;          // taps per row, a multiple of 8
-  bool exact;             // a row per fraction; otherwise rows for -1/phases, 0, … 1 + 1/phases
-  int64_t phases;         // that divide the way from a sample to the next
+  int64_t from, to;  // in lowest terms
+  int64_t before;    // samples before `whole` that an output sees
+  int64_t width;     // taps per row, a multiple of 8
+  bool exact;        // a row per fraction; otherwise rows for -1/phases, 0, … 1 + 1/phases
+  int64_t phases;    // that divide the way from a sample to the next
   std::vector<float> taps;
 };
 

@@ -1,5 +1,6 @@
 // A strict reader for JSON whose structure the caller knows (RFC 8259): it asks for what must come next and gets it or
-// an error. It builds no tree and follows no nesting that the caller does not, so hostile input cannot exhaust the stack.
+// an error. It builds no tree and follows no nesting that the caller does not, so hostile input cannot exhaust the
+// stack.
 #pragma once
 #include <cstdint>
 #include <functional>

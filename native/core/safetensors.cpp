@@ -1,5 +1,5 @@
-// Files of named tensors: mapping and checking, writing. POSIX only (Linux, macOS): Windows is no target of this project
-// yet, and this file is where its mapping and syncing would go.
+// Files of named tensors: mapping and checking, writing. POSIX only (Linux, macOS): Windows is no target of this
+// project yet, and this file is where its mapping and syncing would go.
 #include "core/safetensors.h"
 
 #include <fcntl.h>
@@ -29,8 +29,8 @@ constexpr uint64_t longest_header = 100'000'000;
 // Bytes of an element, 0 for a dtype that is none.
 size_t bytes_of(std::string_view dtype) {
   static constexpr std::pair<std::string_view, size_t> sizes[] = {
-      {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"F64", 8}, {"I64", 8}, {"I32", 4},     {"I16", 2},     {"I8", 1},
-      {"U8", 1},  {"BOOL", 1}, {"U16", 2}, {"U32", 4}, {"U64", 8}, {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"C64", 8},
+      {"F32", 4}, {"F16", 2},  {"BF16", 2}, {"F64", 8}, {"I64", 8}, {"I32", 4},     {"I16", 2},     {"I8", 1},
+      {"U8", 1},  {"BOOL", 1}, {"U16", 2},  {"U32", 4}, {"U64", 8}, {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"C64", 8},
   };
   for (const auto& [name, bytes] : sizes)
     if (name == dtype) return bytes;
@@ -87,7 +87,9 @@ void check_spans(const std::string& path, std::map<std::string, Safetensors::Ent
   int64_t at = 0;
   for (const Span& span : spans) {
     Safetensors::Entry& entry = entries.at(span.name);
-    const auto wrong = [&](const auto&... parts) { fail(Code::CorruptFile, path, ": tensor '", span.name, "': ", parts...); };
+    const auto wrong = [&](const auto&... parts) {
+      fail(Code::CorruptFile, path, ": tensor '", span.name, "': ", parts...);
+    };
     if (span.end < span.begin || span.end > size)
       wrong("bytes ", span.begin, " to ", span.end, " do not lie in the ", size, " bytes of data");
     if (span.begin != at) wrong("begins at byte ", span.begin, ", the tensor before it ends at ", at);
@@ -136,7 +138,8 @@ std::string header_of(const std::vector<NamedTensor>& tensors, const std::map<st
       json += (i ? "," : "") + std::to_string(t.shape[i]);
       bytes *= static_cast<size_t>(t.shape[i]);
     }
-    if (bytes != t.bytes) fail(Code::InvalidArgument, "tensor '", t.name, "': its shape needs ", bytes, " bytes, it has ", t.bytes);
+    if (bytes != t.bytes)
+      fail(Code::InvalidArgument, "tensor '", t.name, "': its shape needs ", bytes, " bytes, it has ", t.bytes);
     json += "],\"data_offsets\":[" + std::to_string(offset) + "," + std::to_string(offset + bytes) + "]}";
     offset += bytes;
   }
@@ -180,7 +183,8 @@ Safetensors::Safetensors(const std::string& path) : path_(path) {
   const auto* bytes = static_cast<const std::byte*>(map);
   uint64_t length = 0;
   std::memcpy(&length, bytes, sizeof length);
-  if (length > longest_header) fail(Code::CorruptFile, path, ": a header of ", length, " bytes; at most ", longest_header, " are allowed");
+  if (length > longest_header)
+    fail(Code::CorruptFile, path, ": a header of ", length, " bytes; at most ", longest_header, " are allowed");
   if (length > size - 8) fail(Code::CorruptFile, path, ": a header of ", length, " bytes in a file of ", size);
 
   std::vector<Span> spans;
@@ -239,7 +243,8 @@ void save_safetensors(const std::string& path, const std::vector<NamedTensor>& t
   const std::string header = header_of(tensors, metadata), partial = path + ".partial";
   try {
     write_synced(partial, tensors, header);
-    if (::rename(partial.c_str(), path.c_str()) != 0) fail(Code::File, "cannot rename ", partial, " to ", path, ": ", reason());
+    if (::rename(partial.c_str(), path.c_str()) != 0)
+      fail(Code::File, "cannot rename ", partial, " to ", path, ": ", reason());
   } catch (...) {
     ::unlink(partial.c_str());
     throw;

@@ -1,5 +1,6 @@
 // Files of named tensors (https://github.com/huggingface/safetensors, README "Format"): an 8-byte little-endian header
-// length, a JSON header {name: {dtype, shape, data_offsets}}, then the bytes. Reading maps the file; nothing is trusted.
+// length, a JSON header {name: {dtype, shape, data_offsets}}, then the bytes. Reading maps the file; nothing is
+// trusted.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -13,14 +14,15 @@ namespace whisper {
 class Safetensors {
  public:
   struct Entry {
-    std::string dtype;           // as written: "F32", "F16", "BF16", "I64" …
+    std::string dtype;  // as written: "F32", "F16", "BF16", "I64" …
     std::vector<int64_t> shape;
     const std::byte* data = nullptr;  // inside the map; not necessarily aligned
     size_t bytes = 0;
   };
 
-  // Maps and checks the whole header: length, JSON, offsets inside the file, sizes that match shape and dtype, no overlap,
-  // no gap. Throws File when it cannot be opened, CorruptFile (naming file, tensor and what is wrong) otherwise.
+  // Maps and checks the whole header: length, JSON, offsets inside the file, sizes that match shape and dtype, no
+  // overlap, no gap. Throws File when it cannot be opened, CorruptFile (naming file, tensor and what is wrong)
+  // otherwise.
   explicit Safetensors(const std::string& path);
   ~Safetensors();
   Safetensors(Safetensors&&) noexcept;

@@ -33,11 +33,13 @@ inline F operator+(F a, F b) { return {a.v + b.v}; }
 inline F operator-(F a, F b) { return {a.v - b.v}; }
 inline F operator*(F a, F b) { return {a.v * b.v}; }
 inline F operator/(F a, F b) { return {a.v / b.v}; }
-inline F fma(F a, F b, F c) { return {a.v * b.v + c.v}; }    // a·b + c
-inline F fnma(F a, F b, F c) { return {c.v - a.v * b.v}; }   // c - a·b
+inline F fma(F a, F b, F c) { return {a.v * b.v + c.v}; }   // a·b + c
+inline F fnma(F a, F b, F c) { return {c.v - a.v * b.v}; }  // c - a·b
 inline F max(F a, F b) { return {a.v > b.v ? a.v : b.v}; }
 inline F min(F a, F b) { return {a.v < b.v ? a.v : b.v}; }
-inline F sqrt(F a) { return {F::V{__builtin_sqrtf(a.v[0]), __builtin_sqrtf(a.v[1]), __builtin_sqrtf(a.v[2]), __builtin_sqrtf(a.v[3])}}; }
+inline F sqrt(F a) {
+  return {F::V{__builtin_sqrtf(a.v[0]), __builtin_sqrtf(a.v[1]), __builtin_sqrtf(a.v[2]), __builtin_sqrtf(a.v[3])}};
+}
 inline F abs(F a) { return {(F::V)((F::I)a.v & 0x7fffffff)}; }
 inline M operator<(F a, F b) { return {a.v < b.v}; }
 inline F select(M m, F yes, F no) { return {(F::V)((m.v & (F::I)yes.v) | (~m.v & (F::I)no.v))}; }
@@ -49,7 +51,7 @@ inline F round(F a) {
 // a·2ⁿ for an integral n where a and the result are normal: n is added to the exponent of a.
 inline F scale_by_power(F a, F n) {
   typedef uint32_t U __attribute__((vector_size(16)));  // wraps around where exp() will not use the result
-  return {(F::V)((U)a.v + ((U)__builtin_convertvector(n.v, F::I) << 23))};
+  return {(F::V)((U)a.v + ((U) __builtin_convertvector(n.v, F::I) << 23))};
 }
 inline F keep(F a, int n) {  // the first n lanes, the rest zero
   for (int i = n; i < F::width; ++i) a.v[i] = 0;

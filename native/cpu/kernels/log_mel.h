@@ -6,9 +6,9 @@ namespace whisper::cpu {
 
 // What the Fourier transform of a frame of 400 samples needs to know, in the order in which it asks (log_mel.inc).
 struct SpectrumTables {
-  int sample[25][16];      // the sample at tap n1 of column n2: (25·n1 + 16·n2) mod 400
-  double window[25][16];   // the Hann window there
-  int bin[9][25];          // the bin in 0 … 200 that row k1 and column k2 of the result belong to
+  int sample[25][16];           // the sample at tap n1 of column n2: (25·n1 + 16·n2) mod 400
+  double window[25][16];        // the Hann window there
+  int bin[9][25];               // the bin in 0 … 200 that row k1 and column k2 of the result belong to
   double cosine[25], sine[25];  // of 2πj/25
 };
 
