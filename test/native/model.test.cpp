@@ -32,7 +32,8 @@ Batch clips(const Dims& dims, int rows) {
   batch.time = 5;
   for (int r = 0; r < rows; ++r) {
     std::vector<float> samples(static_cast<size_t>(dims.samples() / (r + 1)));
-    for (size_t i = 0; i < samples.size(); ++i) samples[i] = std::sin(static_cast<float>(i) * 0.05f * static_cast<float>(r + 1)) / 3;
+    for (size_t i = 0; i < samples.size(); ++i)
+      samples[i] = std::sin(static_cast<float>(i) * 0.05f * static_cast<float>(r + 1)) / 3;
     batch.samples.push_back(std::move(samples));
     for (int t = 0; t < batch.time; ++t) batch.labels.push_back(t + r > 5 ? -100 : t == 4 ? dims.padding : 7 * r + t);
   }

@@ -46,7 +46,9 @@ std::string saved(const std::string& path) {
   const float a[] = {1, -2, 3.5f, 0, 1e-30f, -0.0f};
   const float b[] = {42};
   save_safetensors(path,
-                   {{"a.weight", "F32", {2, 3}, a, sizeof a}, {"b \"quoted\" \xC3\xA9", "F32", {1}, b, sizeof b}, {"empty", "F32", {0, 4}, nullptr, 0}},
+                   {{"a.weight", "F32", {2, 3}, a, sizeof a},
+                    {"b \"quoted\" \xC3\xA9", "F32", {1}, b, sizeof b},
+                    {"empty", "F32", {0, 4}, nullptr, 0}},
                    {{"format", "pt"}, {"line\n", "tab\t"}});
   return read(path);
 }
@@ -58,7 +60,8 @@ void read_everything(const std::string& path) {
     size_t elements = 1;
     for (int64_t dim : entry.shape) elements *= static_cast<size_t>(dim);
     std::vector<float> values(elements);
-    if (entry.dtype == "F32" || entry.dtype == "F16" || entry.dtype == "BF16") file.read_f32(entry, name, values.data());
+    if (entry.dtype == "F32" || entry.dtype == "F16" || entry.dtype == "BF16")
+      file.read_f32(entry, name, values.data());
   }
 }
 
@@ -93,15 +96,19 @@ TEST(safetensors_moves) {
 }
 
 TEST(safetensors_widens_halves) {
-  CHECK(from_f16(0x3C00) == 1 && from_f16(0xC000) == -2 && from_f16(0x7BFF) == 65504 && from_f16(0x3555) == 0x1.554p-2f);
+  CHECK(from_f16(0x3C00) == 1 && from_f16(0xC000) == -2 && from_f16(0x7BFF) == 65504 &&
+        from_f16(0x3555) == 0x1.554p-2f);
   CHECK(from_f16(0x0001) == 0x1p-24f && from_f16(0x83FF) == -0x1.ff8p-15f && from_f16(0x0400) == 0x1p-14f);
-  CHECK(std::signbit(from_f16(0x8000)) && std::isinf(from_f16(0x7C00)) && from_f16(0xFC00) < 0 && std::isnan(from_f16(0x7E00)));
-  CHECK(from_bf16(0x3F80) == 1 && from_bf16(0xC040) == -3 && from_bf16(0x0001) == 0x1p-133f && std::isnan(from_bf16(0x7FC0)));
+  CHECK(std::signbit(from_f16(0x8000)) && std::isinf(from_f16(0x7C00)) && from_f16(0xFC00) < 0 &&
+        std::isnan(from_f16(0x7E00)));
+  CHECK(from_bf16(0x3F80) == 1 && from_bf16(0xC040) == -3 && from_bf16(0x0001) == 0x1p-133f &&
+        std::isnan(from_bf16(0x7FC0)));
 
   const Folder folder;
   const uint16_t f16[] = {0x3C00, 0x0001, 0xFC00}, bf16[] = {0x3F80, 0xC040};
   const int64_t other[] = {7};
-  save_safetensors(folder.file("m"), {{"x", "I64", {1}, other, 8}, {"h", "F16", {3}, f16, 6}, {"b", "BF16", {2}, bf16, 4}}, {});
+  save_safetensors(folder.file("m"),
+                   {{"x", "I64", {1}, other, 8}, {"h", "F16", {3}, f16, 6}, {"b", "BF16", {2}, bf16, 4}}, {});
   const Safetensors file(folder.file("m"));
   float h[3], b[2];
   file.read_f32(*file.find("h"), "h", h);
@@ -137,9 +144,11 @@ TEST(safetensors_names_what_is_wrong) {
   CHECK_THROWS(CorruptFile, "do not lie in the 4 bytes", one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,8]})"));
   CHECK_THROWS(CorruptFile, "do not lie in", one(R"({"dtype":"F32","shape":[1],"data_offsets":[4,0]})"));
   CHECK_THROWS(CorruptFile, "begins at byte 4", one(R"({"dtype":"F32","shape":[1],"data_offsets":[4,8]})", 8));
-  CHECK_THROWS(CorruptFile, "needs 8 bytes, data_offsets give 4", one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,4]})"));
+  CHECK_THROWS(CorruptFile, "needs 8 bytes, data_offsets give 4",
+               one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,4]})"));
   CHECK_THROWS(CorruptFile, "64 bits", one(R"({"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,4]})"));
-  CHECK_THROWS(CorruptFile, "beyond 64 bits", one(R"({"dtype":"F32","shape":[9223372036854775808],"data_offsets":[0,4]})"));
+  CHECK_THROWS(CorruptFile, "beyond 64 bits",
+               one(R"({"dtype":"F32","shape":[9223372036854775808],"data_offsets":[0,4]})"));
   CHECK_THROWS(CorruptFile, "at least 0", one(R"({"dtype":"F32","shape":[-1],"data_offsets":[0,4]})"));
   CHECK_THROWS(CorruptFile, "at least 0", one(R"({"dtype":"F32","shape":[01],"data_offsets":[0,4]})"));
   CHECK_THROWS(CorruptFile, "an integer", one(R"({"dtype":"F32","shape":[1.0],"data_offsets":[0,4]})"));
@@ -164,10 +173,17 @@ TEST(safetensors_survives_1000_damaged_headers) {
     for (size_t edits = 1 + below(3); edits > 0; --edits) {
       const size_t at = below(std::min<size_t>(8 + header, bytes.size()));
       switch (below(4)) {
-        case 0: bytes[at] = likely[below(sizeof likely - 1)]; break;
-        case 1: bytes[at] = static_cast<char>(random()); break;
-        case 2: bytes.erase(at, 1 + below(9)); break;
-        default: bytes.resize(at + 1);
+        case 0:
+          bytes[at] = likely[below(sizeof likely - 1)];
+          break;
+        case 1:
+          bytes[at] = static_cast<char>(random());
+          break;
+        case 2:
+          bytes.erase(at, 1 + below(9));
+          break;
+        default:
+          bytes.resize(at + 1);
       }
     }
     write(path, bytes);
@@ -186,7 +202,8 @@ TEST(save_safetensors_keeps_the_old_file_when_it_cannot_write) {
   const float value = 1;
   const std::vector<NamedTensor> tensors{{"w", "F32", {1}, &value, 4}};
   CHECK_THROWS(File, "cannot create", save_safetensors(folder.file("no/such/folder"), tensors, {}));
-  CHECK_THROWS(InvalidArgument, "needs 4 bytes", save_safetensors(folder.file("m"), {{"w", "F32", {1}, &value, 3}}, {}));
+  CHECK_THROWS(InvalidArgument, "needs 4 bytes",
+               save_safetensors(folder.file("m"), {{"w", "F32", {1}, &value, 3}}, {}));
   // A rename onto a folder fails; the partial file goes.
   std::filesystem::create_directory(folder.file("taken"));
   CHECK_THROWS(File, "cannot rename", save_safetensors(folder.file("taken"), tensors, {}));

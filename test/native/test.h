@@ -34,12 +34,14 @@ inline void check(bool ok, const char* expression, const char* file, int line) {
 }
 
 // The error that f throws must have the code, and its message must contain the text.
-inline void check_throws(Code code, const std::string& text, const std::function<void()>& f, const char* file, int line) {
+inline void check_throws(Code code, const std::string& text, const std::function<void()>& f, const char* file,
+                         int line) {
   try {
     f();
   } catch (const Error& e) {
     const bool named = std::string(e.what()).find(text) != std::string::npos;
-    if (!named) check(false, (std::string("message '") + e.what() + "' should contain '" + text + "'").c_str(), file, line);
+    if (!named)
+      check(false, (std::string("message '") + e.what() + "' should contain '" + text + "'").c_str(), file, line);
     check(e.code == code, (std::string("another code for: ") + e.what()).c_str(), file, line);
     return;
   }
@@ -54,4 +56,5 @@ inline void check_throws(Code code, const std::string& text, const std::function
   static void name()
 #define CHECK(...) whisper::test::check(static_cast<bool>(__VA_ARGS__), #__VA_ARGS__, __FILE__, __LINE__)
 #define CHECK_THROWS(code, text, ...) \
-  whisper::test::check_throws(whisper::Code::code, text, [&] { __VA_ARGS__; }, __FILE__, __LINE__)
+  whisper::test::check_throws(        \
+      whisper::Code::code, text, [&] { __VA_ARGS__; }, __FILE__, __LINE__)
