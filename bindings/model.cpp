@@ -210,8 +210,9 @@ Napi::Value Model::end_training(const Napi::CallbackInfo& info) {
 Napi::Value Model::loss(const Napi::CallbackInfo& info) {
   return promised(info.Env(), [&] {
     auto batch = argument<Batch>(info, 0, "batch");
-    return call(info.Env(), CancelHandle::from(info[1], "cancel"),
-                [batch = std::move(batch)](Core& core, const Cancel&) { return core.whisper.loss(batch); });
+    return call(
+        info.Env(), CancelHandle::from(info[1], "cancel"),
+        [batch = std::move(batch)](Core& core, const Cancel& cancel) { return core.whisper.loss(batch, cancel); });
   });
 }
 

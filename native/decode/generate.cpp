@@ -65,6 +65,7 @@ std::vector<Generated> generate(Whisper& model, const std::vector<std::vector<fl
   if (samples.empty()) return results;
   Backend& backend = model.backend();
   Context c{backend};
+  c.cancel = &cancel;
   return c.tape.paused([&] {
     const Tensor first_mask = mask_of(backend, model.dims.vocab, {&o.suppress, &o.begin_suppress});
     const Tensor mask = mask_of(backend, model.dims.vocab, {&o.suppress});
@@ -75,7 +76,6 @@ std::vector<Generated> generate(Whisper& model, const std::vector<std::vector<fl
     std::vector<int32_t> next;
     for (size_t r = 0; r < samples.size(); ++r) next.insert(next.end(), o.prompt.begin(), o.prompt.end());
 
-    cancel.check();
     std::vector<BlockCache> caches = model.decoder().caches(c, model.encode(c, model.features(samples)), o.max_length);
     for (int64_t position = 0, time = prompt; position + time < o.max_length; position += time, time = 1) {
       cancel.check();

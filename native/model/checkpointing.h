@@ -6,6 +6,7 @@
 namespace whisper {
 
 inline Tensor checkpointed_forward(Context& c, const Block& block, const Tensor& x, const Tensor& audio = {}) {
+  c.check_cancel();
   if (!c.checkpointing) return block.forward(c, x, audio);
   c.tape.push(x);
   return c.tape.paused([&] { return block.forward(c, x, audio); });
@@ -13,6 +14,7 @@ inline Tensor checkpointed_forward(Context& c, const Block& block, const Tensor&
 
 inline Tensor checkpointed_backward(Context& c, const Block& block, const Tensor& dx, const Tensor& audio = {},
                                     const Tensor& daudio = {}) {
+  c.check_cancel();
   if (c.checkpointing) {
     auto [x] = c.tape.pop<1>();
     block.forward(c, x, audio);

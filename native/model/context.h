@@ -4,6 +4,7 @@
 #include <string>
 
 #include "backend.h"
+#include "core/cancel.h"
 #include "model/tape.h"
 
 namespace whisper {
@@ -13,6 +14,7 @@ struct Context {
   Tape tape{};
   bool checkpointing = false;                                         // of blocks (model/checkpointing.h)
   std::function<void(const std::string&, const Tensor&)> observer{};  // for parity tests
+  const Cancel* cancel = nullptr;                                     // asked between blocks
 
   // Activations inside a branch are stored in the compute dtype; the residual stream and its gradient in f32.
   Tensor activation(Shape shape) { return backend.empty(shape); }
@@ -24,6 +26,11 @@ struct Context {
     Tensor z = backend.empty(x.shape);
     backend.add(z, x, y);
     return z;
+  }
+
+  // Throws Cancelled when the caller has asked for it. What was on the way is lost; parameters are as they were.
+  void check_cancel() const {
+    if (cancel) cancel->check();
   }
 
   void observe(const std::string& name, const Tensor& t) {

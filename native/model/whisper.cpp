@@ -34,6 +34,8 @@ void check(const Batch& batch, const Dims& dims) {
          " (max_target_positions)");
   if (batch.labels.size() != static_cast<size_t>(batch.rows()) * batch.time)
     fail(Code::ShapeMismatch, "batch: ", batch.labels.size(), " labels for ", batch.rows(), " rows of ", batch.time);
+  if (batch.mask_spans.size() % 5)
+    fail(Code::ShapeMismatch, "batch: ", batch.mask_spans.size(), " numbers of mask spans, expected five per span");
   for (int32_t label : batch.labels)
     if (label >= dims.vocab)
       fail(Code::InvalidArgument, "batch: label ", label, " is outside the vocabulary of ", dims.vocab);
@@ -90,9 +92,10 @@ Tensor Whisper::features_from_host(const float* features, int rows) {
   return backend_->from_host(padded.data(), {rows, frames + 2, mels});
 }
 
-Losses Whisper::loss(const Batch& batch) {
+Losses Whisper::loss(const Batch& batch, const Cancel& cancel) {
   check(batch, dims);
   Context c{*backend_};
+  c.cancel = &cancel;
   return c.tape.paused([&] {
     const Shape shape{batch.rows(), batch.time};
     Tensor audio = encode(c, features(batch.samples, batch.mask_spans));

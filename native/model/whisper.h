@@ -61,7 +61,7 @@ class Whisper {
   Decoder& decoder() { return decoder_; }
 
   // The loss only (evaluation), and the logits [B, time, vocab] behind it.
-  Losses loss(const Batch& batch);
+  Losses loss(const Batch& batch, const Cancel& cancel);
   Tensor logits(Context& c, const Tensor& features, const Batch& batch);
   // Forward and backward: gradients of scale · Σ losses are added to the parameters' gradients.
   Losses accumulate(Context& c, const Batch& batch, float scale, float smoothing = 0);

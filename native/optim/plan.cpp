@@ -36,7 +36,7 @@ Plan plan(const Dims& dims, const PlanOptions& o) {
     plan.activations = static_cast<int64_t>(backend->peak_bytes()) - before;
   } else {
     backend->reset_peak();
-    model.loss(batch);
+    model.loss(batch, Cancel());
     plan.activations = static_cast<int64_t>(backend->peak_bytes()) - plan.weights;
   }
   plan.peak = static_cast<int64_t>(backend->peak_bytes());

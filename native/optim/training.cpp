@@ -2,7 +2,6 @@
 #include "optim/training.h"
 
 #include <cmath>
-#include <cstring>
 
 #include "core/error.h"
 
@@ -15,6 +14,13 @@ bool all_finite(const Losses& losses) {
     if (!std::isfinite(sum)) return false;
   return true;
 }
+
+// While this lives, the context's blocks ask whether to stop.
+struct Listening {
+  Context& context;
+  Listening(Context& c, const Cancel& cancel) : context(c) { context.cancel = &cancel; }
+  ~Listening() { context.cancel = nullptr; }
+};
 
 }  // namespace
 
@@ -37,6 +43,7 @@ StepResult Training::step(const std::vector<Batch>& batches, const StepOptions& 
   StepResult result;
   backend.zero(grads.address, static_cast<size_t>(grads.shape.size()) * sizeof(float));
   context_.tape.clear();  // of a step that ended in an error
+  const Listening listening(context_, cancel);
   for (size_t i = 0; i < batches.size(); ++i) {
     cancel.check();
     result.losses.push_back(model_.accumulate(context_, batches[i], o.scales[i], o.label_smoothing));
