@@ -10,8 +10,8 @@ export const folders = {
 };
 
 /**
- * Word error rates in percent, on sentences never trained on. Measured with several seeds: base 1.7 to 2.2, the new voice
- * 43 to 50 before and 3.2 to 6.0 after fine-tuning.
+ * Word error rates in percent, on sentences never trained on. Measured with the generic, AVX2 and AVX-512 kernels, whose
+ * roundings differ like seeds: base 2.2 to 2.3, the new voice 55.0 to 56.8 before and 3.7 to 4.0 after fine-tuning.
  */
 export const gates = { base: { below: 5 }, newVoice: { before: 40, below: 10 } };
 

@@ -19,10 +19,10 @@ beforeAll(async () => {
 
 describe('flite', () => {
   it.each([
-    ['base_train_0000.wav', '3f80df9892b24351b056a3c1218949db'],
+    ['base_train_0000.wav', '467c1169a140c4345b1e65cb9890fe3e'],
     ['base_train_0001.wav', 'cdecf9e3fd9587df931ac1f86a86b503'],
     ['base_train_0002.wav', '15261d16b866afcee4f4d1c1c01932f2'],
-    ['new_test_0000.wav', 'b2893dca2fe3aa10e56e65955175d325'],
+    ['new_test_0000.wav', 'd80eb0fe5f9ce8056fa6b68e7663af1d'],
   ])('says %s as ever', (file, expected) => {
     expect(md5(speak(clips.find((clip) => clip.file === file)!))).toBe(expected);
   });
