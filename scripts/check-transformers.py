@@ -26,4 +26,4 @@ scale = np.abs(expected).max()
 text = processor.tokenizer.decode(processor.tokenizer("turn on the kitchen light").input_ids, skip_special_tokens=True)
 assert text == "turn on the kitchen light", text
 print(f"logits of {checkpoint}: largest difference {worst:.2e}, largest logit {scale:.2f}, relative {worst / scale:.1e}")
-sys.exit(worst / scale > 1e-4)
+sys.exit(int(worst / scale > 1e-4))

@@ -15,10 +15,10 @@ namespace {
 
 constexpr size_t line = 64, huge_page = size_t{2} << 20;
 
-// Whole cache lines, and for large blocks an eighth of a power of two, so that nearby sizes share blocks.
+// Whole cache lines, and for large blocks steps of at most a 64th of their size.
 size_t rounded(size_t bytes) {
   size_t step = line;
-  while (step < bytes / 8) step *= 2;
+  while (step < bytes / 128) step *= 2;
   const size_t up = (std::max<size_t>(bytes, 1) + step - 1) / step * step;
   return up < bytes ? 0 : up;  // 0: past the end of size_t
 }
@@ -52,12 +52,14 @@ void MemoryPool::trim(size_t bytes) {
 }
 
 std::shared_ptr<void> MemoryPool::take(size_t bytes) {
-  const size_t size = rounded(bytes);
+  size_t size = rounded(bytes);
   void* block = nullptr;
   {
     const std::lock_guard lock(mutex_);
     most_ = std::max(most_, live_ + size);
-    if (const auto found = free_.find(size); found != free_.end()) {
+    // A block an eighth too large will do: labels of one batch are longer than those of the next.
+    if (const auto found = free_.lower_bound(size); found != free_.end() && found->first - size <= size / 8) {
+      size = found->first;
       block = found->second.back();
       found->second.pop_back();
       if (found->second.empty()) free_.erase(found);

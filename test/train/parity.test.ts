@@ -25,11 +25,19 @@ describe('thirty steps of training against PyTorch', () => {
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'whisper-tune-parity-'));
     writeInputs(folder);
-    execFileSync(process.execPath, [main, 'train', ...flags(folder)], { encoding: 'utf8', stdio: 'pipe' });
-    const state = JSON.parse(readFileSync(join(folder, 'out/trainer_state.json'), 'utf8'));
-    log = state.log_history.filter((row: Partial<Row>) => row.loss !== undefined);
+    log = train('out', '--save_steps=15');
   });
   afterAll(() => rmSync(folder, { recursive: true }));
+
+  /** Trains into a folder and returns the log. */
+  function train(output: string, ...more: string[]): Row[] {
+    const args = [main, 'train', ...flags(folder, join(folder, output)), ...more];
+    execFileSync(process.execPath, args, { encoding: 'utf8', stdio: 'pipe' });
+    const state = JSON.parse(readFileSync(join(folder, output, 'trainer_state.json'), 'utf8'));
+    return state.log_history.filter((row: Partial<Row>) => row.loss !== undefined);
+  }
+
+  const weights = (output: string) => readFileSync(join(folder, output, 'model.safetensors'));
 
   it('logs every step', () => expect(log).toHaveLength(hyper.steps));
 
@@ -38,5 +46,15 @@ describe('thirty steps of training against PyTorch', () => {
     expect(Math.abs(row.loss - expected.loss) / expected.loss, 'loss').toBeLessThan(1e-4);
     expect(Math.abs(row.grad_norm - expected.grad_norm) / expected.grad_norm, 'grad_norm').toBeLessThan(1e-4);
     expect(row.learning_rate).toBeCloseTo(expected.learning_rate, 10);
+  });
+
+  it.each([
+    ['stopped after fifteen and resumed', 'resumed', '--resume_from_checkpoint=out/checkpoint-15'],
+    ['with gradient checkpointing', 'checkpointing', '--gradient_checkpointing'],
+    ['repeated', 'repeated', '--logging_steps=1'],
+  ])('gives the same bits %s', (_, output, flag) => {
+    const again = train(output, flag.replace('out/', `${folder}/out/`));
+    expect(again).toEqual(log);
+    expect(weights(output).equals(weights('out'))).toBe(true);
   });
 });
