@@ -1,10 +1,11 @@
 // Checkpoint folders: which files hold the weights, and writing so that a crash or a full disk loses nothing.
 import { randomBytes } from 'node:crypto';
-import { access, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { fileError, WhisperError } from '../errors.js';
-import { readJson } from './json-file.js';
+import { exists, makeFolder } from '../files/folders.js';
+import { readJson } from '../files/json.js';
 
 const WEIGHTS = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
@@ -145,14 +146,6 @@ async function temporaryFolder(parent: string, name: string): Promise<string> {
   return path;
 }
 
-async function makeFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true });
-  } catch (cause) {
-    throw fileError('create folder', folder, cause);
-  }
-}
-
 function writingError(path: string, cause: unknown): unknown {
   return cause instanceof WhisperError ? cause : fileError('write', path, cause);
 }
@@ -179,11 +172,4 @@ export async function readExisting(folder: string, names: readonly string[]): Pr
     if (await exists(path)) found.set(name, await readFile(path));
   }
   return found;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -2,8 +2,8 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { WhisperError } from '../errors.js';
+import { firstIssue, readJson } from '../files/json.js';
 import type { NativeDims } from '../native.js';
-import { firstIssue, readJson } from './json-file.js';
 
 const size = z.int().positive();
 const tokenId = z.int().nonnegative();

@@ -2,9 +2,9 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { readJson } from '../files/json.js';
 import type { WhisperTokenizer } from '../processor/tokenizer.js';
 import type { ModelConfig } from './config.js';
-import { readJson } from './json-file.js';
 
 const tokenId = z.int().nonnegative();
 const tokenList = z.array(tokenId);

@@ -1,10 +1,9 @@
-// preprocessor_config.json: how audio becomes features, checked against what the engine computes.
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { WhisperError } from '../errors.js';
+import { exists } from '../files/folders.js';
+import { readJson } from '../files/json.js';
 import { type ModelConfig, windowSamples } from './config.js';
-import { readJson } from './json-file.js';
 
 const schema = z.looseObject({
   feature_size: z.int().positive().optional(),
@@ -80,11 +79,4 @@ export function describeWindows(config: ModelConfig): PreprocessorConfig {
     return_attention_mask: false,
     sampling_rate: 16000,
   };
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

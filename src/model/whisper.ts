@@ -2,6 +2,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { WhisperError } from '../errors.js';
+import { sortedJson } from '../files/json.js';
 import { addon, type NativeBatch, type NativeLosses, type NativeModel } from '../native.js';
 import { type Task, WhisperTokenizer } from '../processor/tokenizer.js';
 import { cancellable } from './cancel.js';
@@ -12,7 +13,6 @@ import {
   type GenerationConfig,
   readGenerationConfig,
 } from './generation-config.js';
-import { sortedJson } from './json-file.js';
 import { type PreprocessorConfig, readPreprocessorConfig } from './preprocessor-config.js';
 
 export interface LoadOptions {

@@ -1,9 +1,10 @@
 // The tokenizer's files in a checkpoint folder: read in any layout, written in all of them.
-import { access, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { fileError, WhisperError } from '../errors.js';
-import { readJson } from '../model/json-file.js';
+import { exists, makeFolder } from '../files/folders.js';
+import { readJson } from '../files/json.js';
 import { ENGLISH_SPELLINGS } from './normalizers/english-spellings.js';
 
 const tokenId = z.int().nonnegative().max(0x7fffffff);
@@ -255,11 +256,7 @@ export async function writeTokenizerFiles(folder: string, files: TokenizerFiles)
     'special_tokens_map.json': stringify(specialTokensMap),
     'normalizer.json': stringify(files.spellings),
   };
-  try {
-    await mkdir(folder, { recursive: true });
-  } catch (cause) {
-    throw fileError('create', folder, cause);
-  }
+  await makeFolder(folder);
   for (const [name, content] of Object.entries(contents)) {
     const path = join(folder, name);
     try {
@@ -277,11 +274,4 @@ function stringify(value: unknown): string {
 
 function pick(from: Record<string, unknown>, keys: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(keys.flatMap((key) => (from[key] == null ? [] : [[key, from[key]]])));
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -2,8 +2,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Evaluation } from '../evaluate/evaluate.js';
+import { sortedJson } from '../files/json.js';
 import { writeFiles } from '../model/checkpoint.js';
-import { sortedJson } from '../model/json-file.js';
 import type { RunState } from './state.js';
 
 export type Metrics = Record<string, number>;

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { BatchesState } from '../data/batches.js';
-import { readJson, sortedJson } from '../model/json-file.js';
+import { readJson, sortedJson } from '../files/json.js';
 import type { TrainingArguments } from './arguments.js';
 
 /** Where reading the data goes on, the sums of losses, and the settings that must stay the same. */

@@ -16,7 +16,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { removeUnfinished, weightFiles, writeFiles, writeFolder } from '../../src/model/checkpoint.js';
 import { nativeDims, parseModelConfig, readModelConfig } from '../../src/model/config.js';
-import { sortedJson } from '../../src/model/json-file.js';
+import { sortedJson } from '../../src/files/json.js';
 import { describeWindows, readPreprocessorConfig } from '../../src/model/preprocessor-config.js';
 import { RELEASED, releasedDims } from '../../src/model/released.js';
 import { Whisper } from '../../src/model/whisper.js';
