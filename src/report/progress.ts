@@ -32,7 +32,7 @@ export class TrainingReport {
         const from = resumedFrom ? `, resumed from ${resumedFrom}` : '';
         this.#line(
           `training ${millions(trainable)} of ${millions(parameters)} parameters on ${device}: ` +
-            `updates ${step + 1} to ${maxSteps}${from}`,
+            `${step < maxSteps ? `updates ${step + 1} to ${maxSteps}` : `all ${maxSteps} updates are done`}${from}`,
         );
         this.#openBar(maxSteps, step);
         return;

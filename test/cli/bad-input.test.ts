@@ -11,7 +11,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { editJson, makeDataset, makeModel, run, temporaryFolder, tone, wav } from './fixtures.js';
+import { wav } from '../helpers/wav.mjs';
+import { editJson, makeDataset, makeModel, run, temporaryFolder, tone } from './fixtures.js';
 
 const folder = temporaryFolder();
 afterAll(folder.remove);

@@ -2,7 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeDataset, makeModel, run, temporaryFolder, tone, wav } from './fixtures.js';
+import { wav } from '../helpers/wav.mjs';
+import { makeDataset, makeModel, run, temporaryFolder, tone } from './fixtures.js';
 
 const folder = temporaryFolder();
 afterAll(folder.remove);

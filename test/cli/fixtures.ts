@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { main } from '../../src/cli/main.js';
 import { Whisper } from '../../src/model/whisper.js';
+import { wav } from '../helpers/wav.mjs';
 
 const quickstart = fileURLToPath(new URL('../../scripts/quickstart/model', import.meta.url));
 
@@ -39,27 +40,6 @@ export async function makeModel(folder: string, seed = 1): Promise<string> {
   await model.savePretrained(folder);
   await model.dispose();
   return folder;
-}
-
-/** A mono wav file of 16-bit samples. */
-export function wav(samples: Float32Array, rate = 16000): Buffer {
-  const bytes = Buffer.alloc(44 + 2 * samples.length);
-  bytes.write('RIFF', 0);
-  bytes.writeUInt32LE(bytes.length - 8, 4);
-  bytes.write('WAVEfmt ', 8);
-  bytes.writeUInt32LE(16, 16);
-  bytes.writeUInt16LE(1, 20);
-  bytes.writeUInt16LE(1, 22);
-  bytes.writeUInt32LE(rate, 24);
-  bytes.writeUInt32LE(2 * rate, 28);
-  bytes.writeUInt16LE(2, 32);
-  bytes.writeUInt16LE(16, 34);
-  bytes.write('data', 36);
-  bytes.writeUInt32LE(2 * samples.length, 40);
-  samples.forEach((value, i) => {
-    bytes.writeInt16LE(Math.round(32767 * value), 44 + 2 * i);
-  });
-  return bytes;
 }
 
 /** A tone whose pitch says which word it is. */

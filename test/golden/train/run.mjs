@@ -3,6 +3,7 @@
 import { mkdirSync, readFileSync, writeFileSync, cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { wav } from '../../helpers/wav.mjs';
 import { clip } from '../model/clips.mjs';
 
 const untrained = fileURLToPath(new URL('../../../scripts/quickstart/model', import.meta.url));
@@ -20,27 +21,6 @@ const sentences = [
   'turn off the bedroom heater',
   'eight one eight one',
 ];
-
-/** 16-bit mono wav at 16 kHz. */
-function wav(samples) {
-  const bytes = Buffer.alloc(44 + 2 * samples.length);
-  bytes.write('RIFF', 0);
-  bytes.writeUInt32LE(bytes.length - 8, 4);
-  bytes.write('WAVEfmt ', 8);
-  bytes.writeUInt32LE(16, 16);
-  bytes.writeUInt16LE(1, 20);
-  bytes.writeUInt16LE(1, 22);
-  bytes.writeUInt32LE(16000, 24);
-  bytes.writeUInt32LE(32000, 28);
-  bytes.writeUInt16LE(2, 32);
-  bytes.writeUInt16LE(16, 34);
-  bytes.write('data', 36);
-  bytes.writeUInt32LE(2 * samples.length, 40);
-  samples.forEach((x, i) => {
-    bytes.writeInt16LE(Math.round(x * 32768), 44 + 2 * i);
-  });
-  return bytes;
-}
 
 /** Rows of the data set: file name, sentence and samples. */
 export const rows = sentences.map((sentence, i) => ({
