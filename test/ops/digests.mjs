@@ -12,7 +12,10 @@ const noise = (...shape) => ({
   }),
   shape,
 });
-const integers = (end, ...shape) => ({ data: Int32Array.from(noise(...shape).data, (v) => (v + 1) * 0.5 * end), shape });
+const integers = (end, ...shape) => ({
+  data: Int32Array.from(noise(...shape).data, (v) => (v + 1) * 0.5 * end),
+  shape,
+});
 
 function digests() {
   state = 1;
@@ -26,7 +29,13 @@ function digests() {
   };
   const [rows, width, vocab] = [500, 96, 1500];
   const rstd = noise(rows);
-  run('layernorm', [noise(rows, width), noise(rows), noise(rows)], noise(rows, width), noise(width), noise(width));
+  run(
+    'layernorm',
+    [noise(rows, width), noise(rows), noise(rows)],
+    noise(rows, width),
+    noise(width),
+    noise(width),
+  );
   run(
     'layernormBackward',
     [noise(rows, width), noise(width), noise(width)],

@@ -18,7 +18,9 @@ export function clip(index, samples) {
     const t = i / 16000;
     let x = 0.02 * noise();
     for (let harmonic = 1; harmonic <= 5; harmonic++) {
-      x += (0.25 / harmonic) * Math.sin(2 * Math.PI * harmonic * base * t * (1 + 0.05 * Math.sin(3 * t + index)));
+      x +=
+        (0.25 / harmonic) *
+        Math.sin(2 * Math.PI * harmonic * base * t * (1 + 0.05 * Math.sin(3 * t + index)));
     }
     return Math.round(x * (0.6 + 0.4 * Math.sin(5 * t * (1 + (index % 3)))) * 32767) / 32768;
   });

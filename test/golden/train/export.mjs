@@ -7,7 +7,11 @@ import { hyper, rows, writeInputs } from './run.mjs';
 
 const folder = process.argv[2];
 writeInputs(folder);
-const model = await Whisper.fromConfig(join(folder, 'untrained'), { device: 'cpu', initialisation: 'fan_in', seed: hyper.seed });
+const model = await Whisper.fromConfig(join(folder, 'untrained'), {
+  device: 'cpu',
+  initialisation: 'fan_in',
+  seed: hyper.seed,
+});
 await model.savePretrained(join(folder, 'initial'));
 writeFileSync(
   join(folder, 'rows.json'),

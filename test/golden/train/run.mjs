@@ -1,6 +1,6 @@
 // The run that test/train/parity.test.ts repeats and make.py makes the golden losses of: a folder with a model of random
 // weights and a small data set, and the flags of `whisper-tune train`.
-import { mkdirSync, readFileSync, writeFileSync, cpSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { wav } from '../../helpers/wav.mjs';
@@ -36,7 +36,11 @@ export const rows = sentences.map((sentence, i) => ({
 export function writeInputs(folder) {
   mkdirSync(join(folder, 'data/clips'), { recursive: true });
   for (const { path, samples } of rows) writeFileSync(join(folder, 'data/clips', path), wav(samples));
-  const table = ['client_id\tpath\tsentence', ...rows.map((row) => `me\t${row.path}\t${row.sentence}`), ''].join('\n');
+  const table = [
+    'client_id\tpath\tsentence',
+    ...rows.map((row) => `me\t${row.path}\t${row.sentence}`),
+    '',
+  ].join('\n');
   for (const split of ['train', 'dev', 'test']) writeFileSync(join(folder, `data/${split}.tsv`), table);
   cpSync(untrained, join(folder, 'untrained'), { recursive: true });
   const file = join(folder, 'untrained/config.json');
