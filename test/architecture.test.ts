@@ -31,13 +31,17 @@ describe('the engine', () => {
 
   it('has files at all', () => expect(files.length).toBeGreaterThan(30));
 
-  it.each(files)('%s includes only what lies below it', (file) => {
-    const [, area] = file.split('/');
-    const allowed = mayInclude[area!];
-    expect(allowed, `no rule for native/${area}`).toBeDefined();
-    for (const [, included] of readFileSync(join(root, file), 'utf8').matchAll(/^#include "([^"]+)"/gm)) {
-      expect(allowed, `${file} includes ${included}`).toContain(included!.split('/')[0]);
+  it('includes only what lies below', () => {
+    const wrong: string[] = [];
+    for (const file of files) {
+      const [, area] = file.split('/');
+      const allowed = mayInclude[area!];
+      expect(allowed, `no rule for native/${area}`).toBeDefined();
+      for (const [, included] of readFileSync(join(root, file), 'utf8').matchAll(/^#include "([^"]+)"/gm)) {
+        if (!allowed!.includes(included!.split('/')[0]!)) wrong.push(`${file} includes ${included}`);
+      }
     }
+    expect(wrong).toEqual([]);
   });
 
   it('knows nothing of Node', () => {
@@ -65,9 +69,16 @@ describe('every source file', () => {
     ...filesUnder('src', /\.ts$/),
   ];
 
-  it.each(files)('%s says on its first line what it is, and ends before 350 lines', (file) => {
-    const lines = readFileSync(join(root, file), 'utf8').split('\n');
-    expect(lines[0]!.startsWith('#!') ? lines[1] : lines[0]).toMatch(/^(\/\/|\/\*\*?) ?\S/);
-    if (!file.endsWith('english-spellings.ts')) expect(lines.length).toBeLessThan(350); // a table
+  it('says on its first line what it is', () => {
+    const silent = files.filter((file) => {
+      const lines = readFileSync(join(root, file), 'utf8').split('\n');
+      return !/^(\/\/|\/\*\*?) ?\S/.test((lines[0]!.startsWith('#!') ? lines[1] : lines[0])!);
+    });
+    expect(silent).toEqual([]);
+  });
+
+  it('ends before 350 lines, but for tables', () => {
+    const long = files.filter((file) => readFileSync(join(root, file), 'utf8').split('\n').length >= 350);
+    expect(long).toEqual(['src/processor/normalizers/english-spellings.ts']);
   });
 });

@@ -1,3 +1,4 @@
+// preprocessor_config.json: how audio becomes features, checked against what the engine computes.
 import { join } from 'node:path';
 import { z } from 'zod';
 import { WhisperError } from '../errors.js';
