@@ -1,3 +1,4 @@
+// The operation adamw of native/ops.def against its equation in float64, on every instruction set.
 import { describe, expect, it } from 'vitest';
 import { budgetOf, expectWithin, rounding } from '../helpers/compare.js';
 import { backends, type Ops } from '../helpers/native.js';

@@ -1,3 +1,4 @@
+// The operation linear of native/ops.def against its equation in float64, on every instruction set.
 import { describe, expect, it } from 'vitest';
 import { budgetOf, expectSame } from '../helpers/compare.js';
 import { backends } from '../helpers/native.js';
