@@ -39,7 +39,6 @@ class Tape {
   }
 
   bool empty() const { return saved_.empty(); }
-  bool recording() const { return recording_; }
   void clear() { saved_.clear(); }  // after an error in the middle of a step
 
  private:

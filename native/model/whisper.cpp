@@ -84,14 +84,6 @@ Tensor Whisper::features(const std::vector<std::vector<float>>& samples, const s
   return features;
 }
 
-Tensor Whisper::features_from_host(const float* features, int rows) {
-  const int64_t frames = dims.frames(), mels = dims.mels;
-  std::vector<float> padded(static_cast<size_t>(rows * (frames + 2) * mels), 0.0f);
-  for (int64_t r = 0; r < rows; ++r)
-    std::copy_n(features + r * frames * mels, frames * mels, padded.begin() + (r * (frames + 2) + 1) * mels);
-  return backend_->from_host(padded.data(), {rows, frames + 2, mels});
-}
-
 Losses Whisper::loss(const Batch& batch, const Cancel& cancel) {
   check(batch, dims);
   Context c{*backend_};

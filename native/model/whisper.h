@@ -53,8 +53,6 @@ class Whisper {
 
   // Log-mel features of the rows, with the spans masked: [B, frames + 2, mels], the first and last row zero.
   Tensor features(const std::vector<std::vector<float>>& samples, const std::vector<int32_t>& mask_spans = {});
-  // The same buffer from features that the caller computed: [B, frames, mels] in host memory.
-  Tensor features_from_host(const float* features, int rows);
 
   // features -> audio [B, source, width]
   Tensor encode(Context& c, const Tensor& features) { return encoder_.forward(c, features); }

@@ -1,6 +1,6 @@
 // Checkpoint folders: which files hold the weights, and writing so that a crash or a full disk loses nothing.
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { fileError, WhisperError } from '../errors.js';
@@ -162,14 +162,4 @@ async function syncPath(path: string): Promise<void> {
   } finally {
     await file.close();
   }
-}
-
-/** Copies the named files that exist. Small ones: tokenizers, not weights. */
-export async function readExisting(folder: string, names: readonly string[]): Promise<Map<string, Buffer>> {
-  const found = new Map<string, Buffer>();
-  for (const name of names) {
-    const path = join(folder, name);
-    if (await exists(path)) found.set(name, await readFile(path));
-  }
-  return found;
 }

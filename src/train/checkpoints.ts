@@ -46,7 +46,7 @@ export class Checkpoints {
    * Prepares the output folder and finds the checkpoint to go on from, if any. Checkpoints of an earlier run that is
    * overwritten are set aside in a folder `earlier-N`.
    *
-   * @throws WhisperError `ERR_FILE` when the folder cannot be written to, or as {@link findResume}
+   * @throws WhisperError `ERR_FILE` when the folder cannot be written to, or as `findResume`
    */
   async open(): Promise<SavedRun | undefined> {
     const { outputDir, resumeFromCheckpoint, overwriteOutputDir } = this.#options;
@@ -123,7 +123,7 @@ export class Checkpoints {
 }
 
 /** The checkpoint folders of a run, the oldest first. */
-export async function listCheckpoints(outputDir: string): Promise<CheckpointFolder[]> {
+async function listCheckpoints(outputDir: string): Promise<CheckpointFolder[]> {
   const names = await readdir(outputDir).catch((): string[] => []);
   return names
     .flatMap((name) => {
@@ -137,7 +137,7 @@ export async function listCheckpoints(outputDir: string): Promise<CheckpointFold
  * Deletes the oldest checkpoints beyond `limit`. The best and the newest always stay: a limit of 1 keeps two when they
  * differ, as in transformers.
  */
-export async function rotateCheckpoints(
+async function rotateCheckpoints(
   outputDir: string,
   limit: number | undefined,
   best: string | undefined,
@@ -163,7 +163,7 @@ export async function rotateCheckpoints(
  * @throws WhisperError `ERR_FILE` when the checkpoint asked for is not there or not complete, and when the output folder
  *   is not empty and has no checkpoint
  */
-export async function findResume(
+async function findResume(
   outputDir: string,
   resume: string | undefined,
   overwrite: boolean,

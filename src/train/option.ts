@@ -99,7 +99,7 @@ export function expectation(option: Option): string {
 }
 
 /** The check of one value. */
-export function schemaOf(option: Option): z.ZodType {
+function schemaOf(option: Option): z.ZodType {
   if (option.choices) return z.enum(option.choices as [string, ...string[]]);
   if (option.kind === 'string') return z.string();
   if (option.kind === 'boolean') return z.boolean();

@@ -71,7 +71,7 @@ export async function nextStep(
  * The weight of each micro-batch's summed loss: one over all tokens of the step, so that every token counts the same;
  * or, for the mean of the micro-batches' means, one over its own tokens and the number of micro-batches.
  */
-export function gradientScales(tokens: readonly number[], meanOfMeans: boolean): Float32Array {
+function gradientScales(tokens: readonly number[], meanOfMeans: boolean): Float32Array {
   const total = tokens.reduce((sum, count) => sum + count, 0);
   return Float32Array.from(tokens, (count) =>
     meanOfMeans ? 1 / (Math.max(1, count) * tokens.length) : 1 / Math.max(1, total),

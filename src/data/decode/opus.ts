@@ -19,7 +19,7 @@ interface OpusHead {
 }
 
 /** The identification header, RFC 7845 section 5.1. */
-export function readOpusHead(head: Uint8Array): OpusHead {
+function readOpusHead(head: Uint8Array): OpusHead {
   if (head.length < 19) throw new UndecodableAudio('opus: the identification header is cut off');
   const channels = head[9]!;
   const preSkip = head[10]! | (head[11]! << 8);
