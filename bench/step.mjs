@@ -41,7 +41,7 @@ async function ours() {
   await model.initialise('hf', 1);
   await model.prepareTraining({});
   const data = randomBatch();
-  const options = { scales: Float32Array.of(1 / (batch * labels)), learningRate: 1e-5 };
+  const options = { scales: Float32Array.of(1 / (batch * labels)), encoderRate: 1e-5, decoderRate: 1e-5 };
   return {
     name: `whisper-tune, ${model.device}`,
     async step() {

@@ -92,6 +92,11 @@ struct Js<T> {
     }
     unexpected(at, known.c_str(), v);
   }
+  static Napi::Value to(Napi::Env env, T v) {
+    for (const auto& [spelling, value] : Spellings<T>::list)
+      if (value == v) return Napi::String::New(env, spelling);
+    return env.Undefined();
+  }
 };
 
 // Typed arrays are copied in, because another thread will read them, and out, because the engine reuses its memory.

@@ -31,6 +31,30 @@ void fields(auto& f, Dims& o) {
   f.required("start", o.start);
 }
 
+void fields(auto& f, Dropout& o) {
+  f.optional("rate", o.rate);
+  f.optional("key", o.key);
+  f.optional("stream", o.stream);
+}
+
+void fields(auto& f, AdamwHyper& o) {
+  f.required("lr", o.lr);
+  f.optional("beta1", o.beta1);
+  f.optional("beta2", o.beta2);
+  f.optional("eps", o.eps);
+  f.optional("decay", o.decay);
+  f.required("t", o.t);
+}
+
+void fields(auto& f, AdafactorHyper& o) {
+  f.required("lr", o.lr);
+  f.optional("decay", o.decay);
+  f.optional("decayRate", o.decay_rate);
+  f.optional("eps", o.eps);
+  f.optional("clipThreshold", o.clip_threshold);
+  f.required("t", o.t);
+}
+
 void fields(auto& f, Batch& o) {
   f.required("samples", o.samples);
   f.required("labels", o.labels);
@@ -46,16 +70,32 @@ void fields(auto& f, Losses& o) {
 void fields(auto& f, TrainingOptions& o) {
   f.optional("freezeEncoder", o.freeze_encoder);
   f.optional("freezeDecoder", o.freeze_decoder);
-  f.optional("checkpointing", o.checkpointing);
+  f.optional("checkpointing", o.checkpointing.policy);
+  f.optional("checkpointEvery", o.checkpointing.every);
+  f.optional("optimizer", o.optimizer.name);
+  f.optional("eightBitEmbeddings", o.optimizer.eight_bit_embeddings);
+  f.optional("guardVanished", o.optimizer.guard_vanished);
+  f.optional("lossScaler", o.loss_scaling.kind);
+  f.optional("initialLossScale", o.loss_scaling.initial);
+  f.optional("lossScaleWindow", o.loss_scaling.window);
+  f.optional("lossScaleHysteresis", o.loss_scaling.hysteresis);
+  f.optional("minLossScale", o.loss_scaling.minimum);
+  f.optional("dropout", o.regularization.dropout);
+  f.optional("attentionDropout", o.regularization.attention_dropout);
+  f.optional("activationDropout", o.regularization.activation_dropout);
+  f.optional("encoderLayerdrop", o.regularization.encoder_layerdrop);
+  f.optional("decoderLayerdrop", o.regularization.decoder_layerdrop);
+  f.optional("seed", o.seed);
 }
 
 void fields(auto& f, StepOptions& o) {
   f.required("scales", o.scales);
-  f.required("learningRate", o.learning_rate);
-  f.optional("beta1", o.beta1);
-  f.optional("beta2", o.beta2);
-  f.optional("epsilon", o.epsilon);
-  f.optional("weightDecay", o.weight_decay);
+  f.required("encoderRate", o.hyperparameters.encoder_rate);
+  f.required("decoderRate", o.hyperparameters.decoder_rate);
+  f.optional("beta1", o.hyperparameters.beta1);
+  f.optional("beta2", o.hyperparameters.beta2);
+  f.optional("epsilon", o.hyperparameters.epsilon);
+  f.optional("weightDecay", o.hyperparameters.weight_decay);
   f.optional("maxGradNorm", o.max_grad_norm);
   f.optional("labelSmoothing", o.label_smoothing);
 }
@@ -64,6 +104,7 @@ void fields(auto& f, StepResult& o) {
   f.required("losses", o.losses);
   f.required("gradNorm", o.grad_norm);
   f.required("finite", o.finite);
+  f.required("lossScale", o.loss_scale);
 }
 
 void fields(auto& f, GenerateOptions& o) {
@@ -83,16 +124,17 @@ void fields(auto& f, PlanOptions& o) {
   f.required("batch", o.batch);
   f.required("labels", o.labels);
   f.required("training", o.training);
-  f.optional("checkpointing", o.checkpointing);
-  f.optional("freezeEncoder", o.freeze_encoder);
-  f.optional("freezeDecoder", o.freeze_decoder);
+  f.optional("precision", o.precision);
+  f.optional("options", o.options);
 }
 
 void fields(auto& f, Plan& o) {
   f.required("weights", o.weights);
+  f.required("masters", o.masters);
   f.required("gradients", o.gradients);
   f.required("optimizer", o.optimizer);
   f.required("activations", o.activations);
+  f.required("workspace", o.workspace);
   f.required("peak", o.peak);
   f.required("parameters", o.parameters);
   f.required("trainable", o.trainable);
@@ -152,6 +194,27 @@ template <>
 struct Spellings<Precision> {
   static constexpr std::array<std::pair<const char*, Precision>, 3> list{
       {{"f32", Precision::f32}, {"f16", Precision::f16}, {"bf16", Precision::bf16}}};
+};
+template <>
+struct Spellings<Checkpointing::Policy> {
+  using P = Checkpointing::Policy;
+  static constexpr std::array<std::pair<const char*, P>, 5> list{
+      {{"none", P::none}, {"encoder", P::encoder}, {"all", P::all}, {"every", P::every}, {"selective", P::selective}}};
+};
+template <>
+struct Spellings<OptimizerOptions::Name> {
+  using N = OptimizerOptions::Name;
+  static constexpr std::array<std::pair<const char*, N>, 5> list{{{"adamw_torch", N::adamw_torch},
+                                                                  {"adamw_hf", N::adamw_hf},
+                                                                  {"adamw_bnb_8bit", N::adamw_bnb_8bit},
+                                                                  {"adafactor", N::adafactor},
+                                                                  {"sgd", N::sgd}}};
+};
+template <>
+struct Spellings<LossScaling::Kind> {
+  using K = LossScaling::Kind;
+  static constexpr std::array<std::pair<const char*, K>, 3> list{
+      {{"none", K::none}, {"torch", K::torch}, {"deepspeed", K::deepspeed}}};
 };
 template <>
 struct Spellings<Whisper::Initialisation> {

@@ -30,8 +30,10 @@ HostTensor to_host(Backend& backend, const Tensor& tensor) {
   host.data.resize(static_cast<size_t>(tensor.shape.size()));
   if (!tensor.dense())
     fail(Code::InvalidArgument, "a tensor of shape ", tensor.shape, " with spaced rows cannot be read");
+  Tensor wide = tensor;
+  if (tensor.dtype != DType::F32) backend.cast(wide = backend.empty(tensor.shape), tensor);
   backend.synchronize();
-  backend.download(host.data.data(), tensor.address, host.data.size() * sizeof(float));
+  backend.download(host.data.data(), wide.address, host.data.size() * sizeof(float));
   return host;
 }
 
@@ -62,6 +64,7 @@ Napi::Function Model::define(Napi::Env env) {
                          InstanceMethod<&Model::read>("read"),
                          InstanceMethod<&Model::accumulate>("accumulate"),
                          InstanceMethod<&Model::memory>("memory"),
+                         InstanceMethod<&Model::limit_memory>("limitMemory"),
                          InstanceMethod<&Model::dispose>("dispose"),
                      });
 }
@@ -231,7 +234,7 @@ Napi::Value Model::logits(const Napi::CallbackInfo& info) {
   return promised(info.Env(), [&] {
     return call(info.Env(), [batch = argument<Batch>(info, 0, "batch")](Core& core, const Cancel&) {
       Whisper& whisper = core.whisper;
-      Context c{whisper.backend()};
+      Context c = whisper.context();
       return to_host(c.backend, whisper.logits(c, whisper.features(batch.samples, batch.mask_spans), batch));
     });
   });
@@ -242,7 +245,7 @@ Napi::Value Model::observe(const Napi::CallbackInfo& info) {
     return call(info.Env(), [batch = argument<Batch>(info, 0, "batch")](Core& core, const Cancel&) {
       Whisper& whisper = core.whisper;
       std::map<std::string, HostTensor> seen;
-      Context c{whisper.backend()};
+      Context c = whisper.context();
       c.observer = [&](const std::string& name, const Tensor& t) { seen[name] = to_host(c.backend, t); };
       whisper.logits(c, whisper.features(batch.samples, batch.mask_spans), batch);
       return seen;
@@ -257,7 +260,7 @@ Napi::Value Model::read(const Napi::CallbackInfo& info) {
     return call(info.Env(), [=, name = std::move(name)](Core& core, const Cancel&) {
       const Param& p = core.whisper.params().find(name);
       if (what == What::grad && !p.grad) fail(Code::InvalidArgument, name, " has no gradient: it is not being trained");
-      const Tensor& tensor = what == What::grad ? p.grad : p.value;
+      const Tensor& tensor = what == What::grad ? p.grad : p.master;
       return HostTensor{p.file_shape(), to_file_layout(core.whisper.backend(), p, tensor)};
     });
   });
@@ -280,6 +283,14 @@ Napi::Value Model::memory(const Napi::CallbackInfo& info) {
     return call(info.Env(), [](Core& core, const Cancel&) {
       const Backend& backend = core.whisper.backend();
       return MemoryInfo{backend.live_bytes(), backend.peak_bytes()};
+    });
+  });
+}
+
+Napi::Value Model::limit_memory(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    return call(info.Env(), [bytes = argument<uint64_t>(info, 0, "bytes")](Core& core, const Cancel&) {
+      core.whisper.backend().limit_bytes(bytes);
     });
   });
 }

@@ -59,6 +59,7 @@ class Model : public Napi::ObjectWrap<Model> {
   Napi::Value read(const Napi::CallbackInfo& info);
   Napi::Value accumulate(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
+  Napi::Value limit_memory(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 
   static void environment_ends(void* self) { static_cast<Model*>(self)->lane_.close(); }

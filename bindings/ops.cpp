@@ -12,6 +12,7 @@
 #include "backend.h"
 #include "convert.h"
 #include "error.h"
+#include "fields.h"
 
 namespace whisper::js {
 
@@ -35,7 +36,7 @@ class Operands {
     if (v.IsNull() || v.IsUndefined()) return {};
     if (!v.IsObject()) unexpected(at, "{data, shape} or null", v);
     const auto object = v.As<Napi::Object>();
-    const Host& host = upload(object.Get("data"), Path("data", &at), written);
+    const Host& host = upload(object.Get("data"), object.Get("dtype"), at, written);
     return spaced(object, at, host);
   }
 
@@ -53,20 +54,41 @@ class Operands {
     size_t bytes() const { return static_cast<size_t>(length) * size_of(device.dtype); }
   };
 
-  const Host& upload(Napi::Value v, const Path& at, bool written) {
-    const bool typed = v.IsTypedArray();
-    const auto type = typed ? v.As<Napi::TypedArray>().TypedArrayType() : napi_uint8_array;
-    if (type != napi_float32_array && type != napi_int32_array) unexpected(at, "a Float32Array or an Int32Array", v);
-    const bool real = type == napi_float32_array;
-    const auto length = static_cast<int64_t>(v.As<Napi::TypedArray>().ElementLength());
-    void* data = real ? static_cast<void*>(v.As<Napi::Float32Array>().Data()) : v.As<Napi::Int32Array>().Data();
+  // The dtype that an array's type says; of 16 bits it is in the operand.
+  static DType dtype_of(Napi::Value v, Napi::Value dtype, const Path& at) {
+    switch (v.IsTypedArray() ? v.As<Napi::TypedArray>().TypedArrayType() : napi_int8_array) {
+      case napi_float32_array:
+        return DType::F32;
+      case napi_int32_array:
+        return DType::I32;
+      case napi_uint8_array:
+        return DType::U8;
+      case napi_uint16_array:
+        switch (Js<Precision>::from(dtype, Path("dtype", &at))) {
+          case Precision::f16:
+            return DType::F16;
+          case Precision::bf16:
+            return DType::BF16;
+          default:
+            unexpected(Path("dtype", &at), "'f16' or 'bf16' for 16-bit data", dtype);
+        }
+      default:
+        unexpected(Path("data", &at), "a Float32Array, Int32Array, Uint8Array or Uint16Array", v);
+    }
+  }
+
+  const Host& upload(Napi::Value v, Napi::Value given, const Path& at, bool written) {
+    const DType dtype = dtype_of(v, given, at);
+    const auto array = v.As<Napi::TypedArray>();
+    const auto length = static_cast<int64_t>(array.ElementLength());
+    void* data = static_cast<std::byte*>(array.ArrayBuffer().Data()) + array.ByteOffset();
     for (Host& host : hosts_)
       if (length > 0 && host.data == data && host.length == length) {
         host.written |= written;
         return host;
       }
     // An empty array still gets an address, for a null one means "absent".
-    Tensor device = backend_.empty({std::max<int64_t>(length, 1)}, real ? DType::F32 : DType::I32);
+    Tensor device = backend_.empty({std::max<int64_t>(length, 1)}, dtype);
     Host& host = hosts_.emplace_back(Host{data, length, device, written});
     if (length > 0) backend_.upload(device.address, data, host.bytes());
     return host;
@@ -85,7 +107,7 @@ View Operands::spaced(Napi::Object object, const Path& at, const Host& host) {
     const std::string name = names.Get(i).As<Napi::String>();
     const Napi::Value v = object.Get(name);
     const Path here(name.c_str(), &at);
-    if (name == "data" || v.IsUndefined()) continue;
+    if (name == "data" || name == "dtype" || v.IsUndefined()) continue;
     if (name == "shape")
       s.shape = Js<std::vector<int64_t>>::from(v, here);
     else if (name == "offset")
@@ -96,7 +118,7 @@ View Operands::spaced(Napi::Object object, const Path& at, const Host& host) {
       s.batch_stride = Js<int64_t>::from(v, here);
     else
       fail(Code::InvalidArgument, at.text(), ": unknown '", name,
-           "'; known are data, shape, offset, rowStride, batchStride");
+           "'; known are data, dtype, shape, offset, rowStride, batchStride");
   }
   if (!object.Has("shape")) unexpected(Path("shape", &at), "an array", object.Env().Undefined());
   if (s.shape.empty() || s.shape.size() > 4)

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "core/dropout.h"
+#include "core/hyperparameters.h"
 #include "core/tensor.h"
 
 namespace whisper {
@@ -23,6 +25,8 @@ class Backend {
   virtual size_t live_bytes() const = 0;  // held by tensors now
   virtual size_t peak_bytes() const = 0;  // the most ever held at once since the last reset_peak()
   virtual void reset_peak() = 0;
+  // Tensors that would make live_bytes() exceed this are refused with OutOfMemory from now on. 0: no limit.
+  virtual void limit_bytes(size_t bytes) = 0;
 
 #define OP(name, ...) virtual void name(__VA_ARGS__) = 0;
 #include "ops.def"

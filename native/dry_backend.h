@@ -26,6 +26,7 @@ class DryBackend final : public Backend {
   size_t live_bytes() const override { return counts_->live; }
   size_t peak_bytes() const override { return counts_->peak; }
   void reset_peak() override { counts_->peak = counts_->live; }
+  void limit_bytes(size_t) override {}
 
 #define OP(name, ...) \
   void name(__VA_ARGS__) override {}

@@ -18,7 +18,7 @@ const use = `
   const model = await addon().openModel('cpu', dims, 'f32');
   await model.initialise('fan_in', 1);
   await model.prepareTraining({});
-  const { finite } = await model.step([batch], { scales: Float32Array.of(0.25), learningRate: 1e-3 });
+  const { finite } = await model.step([batch], { scales: Float32Array.of(0.25), encoderRate: 1e-3, decoderRate: 1e-3 });
   if (!finite) throw new Error('the loss is not finite');
   await model.dispose();
   console.log('Node ' + process.version + ': ' + model.device);`;

@@ -39,16 +39,42 @@ export interface NativeLosses {
   tokens: Int32Array;
 }
 
+/** The dtype of products and stored activations (native/model/params.h). */
+export type Precision = 'f32' | 'f16' | 'bf16';
+
+/** native/optim/training.h: TrainingOptions, with the fields of the structures in it side by side. */
 export interface NativeTrainingOptions {
   freezeEncoder?: boolean;
   freezeDecoder?: boolean;
-  checkpointing?: boolean;
+  /** native/model/checkpointing.h */
+  checkpointing?: 'none' | 'encoder' | 'all' | 'every' | 'selective';
+  /** With `every`: blocks 0, n, 2n … */
+  checkpointEvery?: number;
+  optimizer?: 'adamw_torch' | 'adamw_hf' | 'adamw_bnb_8bit' | 'adafactor' | 'sgd';
+  eightBitEmbeddings?: boolean;
+  guardVanished?: boolean;
+  /** native/optim/loss_scaler.h */
+  lossScaler?: 'none' | 'torch' | 'deepspeed';
+  initialLossScale?: number;
+  lossScaleWindow?: number;
+  lossScaleHysteresis?: number;
+  minLossScale?: number;
+  dropout?: number;
+  attentionDropout?: number;
+  activationDropout?: number;
+  encoderLayerdrop?: number;
+  decoderLayerdrop?: number;
+  /** Of dropout and LayerDrop. */
+  seed?: number;
 }
 
 /** native/optim/training.h: StepOptions. `scales` has one entry per micro-batch. */
 export interface NativeStepOptions {
   scales: Float32Array;
-  learningRate: number;
+  /** Learning rate of the encoder's parameters. */
+  encoderRate: number;
+  /** Learning rate of the decoder's parameters. */
+  decoderRate: number;
   beta1?: number;
   beta2?: number;
   epsilon?: number;
@@ -59,9 +85,12 @@ export interface NativeStepOptions {
 
 export interface NativeStepResult {
   losses: NativeLosses[];
+  /** Before clipping, without the loss scale; may not be finite. */
   gradNorm: number;
   /** false: a loss or the norm was not finite, and nothing was updated. */
   finite: boolean;
+  /** That this step was made with; 1 without a loss scaler. */
+  lossScale: number;
 }
 
 /** native/decode/generate.h: GenerateOptions. */
@@ -118,6 +147,8 @@ export interface NativeModel {
   accumulate(batch: NativeBatch, scale: number): Promise<NativeLosses>;
   /** Bytes held and the most ever held by the model's device memory. */
   memory(): Promise<{ live: number; peak: number }>;
+  /** From now on the device memory held may not exceed this; what would rejects with ERR_OUT_OF_MEMORY. 0: no limit. */
+  limitMemory(bytes: number): Promise<void>;
   /** Waits for the calls made so far, then frees everything. Later calls reject. */
   dispose(): Promise<void>;
 }
@@ -127,18 +158,22 @@ export interface NativePlanOptions {
   /** Tokens per row. */
   labels: number;
   training: boolean;
-  checkpointing?: boolean;
-  freezeEncoder?: boolean;
-  freezeDecoder?: boolean;
+  precision?: Precision;
+  options?: NativeTrainingOptions;
 }
 
 /** Bytes, from a dry run of the same schedule. */
 export interface NativePlan {
+  /** What layers compute with; in f32 the masters themselves. */
   weights: number;
+  /** f32 masters behind weights of 16 bits; 0 in f32. */
+  masters: number;
   gradients: number;
   optimizer: number;
   /** The most that activations and workspace hold at once. */
   activations: number;
+  /** The part of it that operations take for themselves while they run. */
+  workspace: number;
   peak: number;
   parameters: number;
   trainable: number;
@@ -146,7 +181,7 @@ export interface NativePlan {
 
 export interface NativeAddon {
   Cancel: new () => NativeCancel;
-  openModel(device: string, dims: NativeDims, precision: 'f32'): Promise<NativeModel>;
+  openModel(device: string, dims: NativeDims, precision: Precision): Promise<NativeModel>;
   plan(dims: NativeDims, options: NativePlanOptions): Promise<NativePlan>;
   /** `[frames, mels]` of audio of any length; frames = floor(n / 160). */
   logMel(samples: Float32Array, mels: number): Promise<{ data: Float32Array; frames: number; mels: number }>;
@@ -173,7 +208,9 @@ export interface NativeAddon {
  * parts of packed rows do. Operands that the operation writes are copied back.
  */
 export interface NativeOperand {
-  data: Float32Array | Int32Array;
+  /** f32, i32, u8, or the bits of 16-bit floats, whose `dtype` is then given. */
+  data: Float32Array | Int32Array | Uint8Array | Uint16Array;
+  dtype?: 'f16' | 'bf16';
   shape: number[];
   offset?: number;
   rowStride?: number;
@@ -182,7 +219,9 @@ export interface NativeOperand {
 
 /** By name: operands and scalars in the order of native/ops.def; null or undefined where one is absent. */
 export type NativeOps = {
-  readonly [op: string]: (...operands: (NativeOperand | number | boolean | null | undefined)[]) => void;
+  readonly [op: string]: (
+    ...operands: (NativeOperand | number | boolean | Record<string, number> | null | undefined)[]
+  ) => void;
 } & { readonly device: string };
 
 const require = createRequire(import.meta.url);

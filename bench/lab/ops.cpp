@@ -91,10 +91,10 @@ void attention(int64_t batch, int64_t time, int64_t source, int heads, int64_t w
   const double flops = (causal ? 2.0 : 4.0) * batch * heads * time * source * width;
   measure("attention " + std::to_string(batch) + " x " + std::to_string(heads) + " heads, " + std::to_string(time) +
               " x " + std::to_string(source) + " x " + std::to_string(width) + (causal ? " causal" : ""),
-          flops, [&] { backend.attention(o, lse, q, k, v, heads, causal); });
+          flops, [&] { backend.attention(o, lse, q, k, v, heads, causal, Dropout()); });
   if (time > 1)
     measure("  backward", 2.5 * flops,
-            [&] { backend.attention_backward(dq, dk, dv, d_o, q, k, v, o, lse, heads, causal); });
+            [&] { backend.attention_backward(dq, dk, dv, d_o, q, k, v, o, lse, heads, causal, Dropout()); });
 }
 
 void classifier(int64_t rows, int64_t vocab, int64_t width) {

@@ -21,6 +21,8 @@ constexpr size_t size_of(DType type) {
   return 0;
 }
 
+constexpr bool is_float(DType type) { return type == DType::F32 || type == DType::F16 || type == DType::BF16; }
+
 constexpr const char* name_of(DType type) {
   switch (type) {
     case DType::F32:

@@ -102,6 +102,8 @@ struct Acc : View {  // read and added to (or, for state, updated)
   }
 };
 
+struct Recipe;  // how to compute a tensor again (model/tape.h)
+
 // A view that keeps its memory alive. Copies are handles to the same memory. A default-made tensor is absent, like
 // the bias of a linear layer that has none.
 class Tensor : public View {
@@ -109,6 +111,10 @@ class Tensor : public View {
   Tensor() = default;
   Tensor(std::shared_ptr<void> owner, Shape shape, DType dtype = DType::F32)
       : View(owner.get(), shape, dtype), owner_(std::move(owner)) {}
+
+  // Where the tape may keep this instead of the memory; null for most tensors, and for views of others.
+  std::shared_ptr<Recipe> recipe;
+  std::weak_ptr<void> memory() const { return owner_; }
 
   // The same dense memory under another shape of as many elements.
   Tensor reshaped(Shape to) const { return with(View(address, to, dtype)); }
@@ -129,8 +135,9 @@ class Tensor : public View {
     return static_cast<std::byte*>(address) + offset * static_cast<int64_t>(size_of(dtype));
   }
   Tensor with(const View& v) const {
-    Tensor t = *this;
+    Tensor t;
     static_cast<View&>(t) = v;
+    t.owner_ = owner_;
     return t;
   }
   std::shared_ptr<void> owner_;

@@ -9,8 +9,8 @@
 
 namespace whisper {
 
-void CpuBackend::adamw(Acc value, Acc m, Acc v, In grad, In scale, double lr, double beta1, double beta2, double eps,
-                       double decay, int t) {
+void CpuBackend::adamw(Acc value, Acc m, Acc v, In grad, In scale, AdamwHyper hyper) {
+  const auto [lr, beta1, beta2, eps, decay, t] = hyper;
   const cpu::Expect op("adamw");
   const int64_t n = value.shape.size();
   op.flat("value", value, n);

@@ -10,10 +10,11 @@ void CpuBackend::add(Out z, In x, In y) {
   const cpu::Expect op("add");
   const int64_t n = x.shape.size();
   op.flat("x", x, n);
-  op.flat("y", y, n);
+  op.flat("y", y, n, op.compute("y", y));
   op.flat("z", z, n);
   cpu::parallel_for(n, cpu::chunk_elements, [&](int64_t begin, int64_t end) {
-    kernels_.elementwise.add(z.as<float>() + begin, x.as<float>() + begin, y.as<float>() + begin, end - begin);
+    kernels_.elementwise.add(z.as<float>() + begin, x.as<float>() + begin, cpu::ConstFloats(y.address, y.dtype) + begin,
+                             end - begin);
   });
 }
 

@@ -83,7 +83,8 @@ void few_queries(const Kernels& kernels, const AttentionSize& size, const Out& o
 
 }  // namespace
 
-void CpuBackend::attention(Out o, Out lse, In q, In k, In v, int heads, bool causal) {
+void CpuBackend::attention(Out o, Out lse, In q, In k, In v, int heads, bool causal, Dropout dropout) {
+  if (dropout) fail(Code::InvalidArgument, "attention: dropout is not there");
   const Expect op("attention");
   const AttentionSize size(op, "attention", q, k, v, heads, causal);
   op.strided("o", o, size.batch * size.time, heads * size.width);

@@ -99,7 +99,8 @@ void backward_chunk(const Kernels& kernels, const AttentionSize& size, const Bac
 }  // namespace
 
 void CpuBackend::attention_backward(Out dq, Out dk, Out dv, In d_o, In q, In k, In v, In o, In lse, int heads,
-                                    bool causal) {
+                                    bool causal, Dropout dropout) {
+  if (dropout) fail(Code::InvalidArgument, "attention_backward: dropout is not there");
   const Expect op("attention_backward");
   const AttentionSize size(op, "attention_backward", q, k, v, heads, causal);
   const int64_t queries = size.batch * size.time, keys = size.batch * size.source, all = heads * size.width;

@@ -41,5 +41,6 @@ void CpuBackend::copy(void* to, const void* from, size_t bytes) {
 size_t CpuBackend::live_bytes() const { return pool_->live(); }
 size_t CpuBackend::peak_bytes() const { return pool_->peak(); }
 void CpuBackend::reset_peak() { pool_->reset_peak(); }
+void CpuBackend::limit_bytes(size_t bytes) { pool_->limit(bytes); }
 
 }  // namespace whisper

@@ -22,6 +22,7 @@ class CpuBackend final : public Backend {
   size_t live_bytes() const override;
   size_t peak_bytes() const override;
   void reset_peak() override;
+  void limit_bytes(size_t bytes) override;
 
 #define OP(name, ...) void name(__VA_ARGS__) override;
 #include "ops.def"

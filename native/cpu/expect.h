@@ -39,6 +39,18 @@ class Expect {
     if (v.shape.rank != rank)
       fail(Code::ShapeMismatch, op_, ": ", name, " ", v.shape, ", expected ", rank, " dimensions");
   }
+  // A float of the compute dtype, or f32 where that is allowed as well.
+  DType compute(const char* name, const View& v) const {
+    present(name, v, v.dtype);
+    if (!is_float(v.dtype))
+      fail(Code::InvalidArgument, op_, ": ", name, " is ", name_of(v.dtype), ", expected a float");
+    return v.dtype;
+  }
+  DType compute_or_f32(const char* name, const View& v, DType compute) const {
+    if (!v || v.dtype == DType::F32) return DType::F32;
+    present(name, v, compute);
+    return compute;
+  }
   void present(const char* name, const View& v, DType type) const {
     if (!v) fail(Code::InvalidArgument, op_, ": ", name, " is absent");
     if (v.dtype != type)

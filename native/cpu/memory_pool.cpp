@@ -56,6 +56,8 @@ std::shared_ptr<void> MemoryPool::take(size_t bytes) {
   void* block = nullptr;
   {
     const std::lock_guard lock(mutex_);
+    if (limit_ && live_ + size > limit_)
+      fail(Code::OutOfMemory, "cpu: ", bytes, " bytes beside the ", live_, " in use exceed the limit of ", limit_);
     most_ = std::max(most_, live_ + size);
     // A block an eighth too large will do: labels of one batch are longer than those of the next.
     if (const auto found = free_.lower_bound(size); found != free_.end() && found->first - size <= size / 8) {
@@ -100,6 +102,11 @@ size_t MemoryPool::peak() const {
 void MemoryPool::reset_peak() {
   const std::lock_guard lock(mutex_);
   peak_ = live_;
+}
+
+void MemoryPool::limit(size_t bytes) {
+  const std::lock_guard lock(mutex_);
+  limit_ = bytes;
 }
 
 }  // namespace whisper::cpu

@@ -22,6 +22,7 @@ class MemoryPool : public std::enable_shared_from_this<MemoryPool> {
   size_t live() const;
   size_t peak() const;
   void reset_peak();
+  void limit(size_t bytes);  // of what is live; 0: none
 
  private:
   void give_back(void* block, size_t bytes);
@@ -32,6 +33,7 @@ class MemoryPool : public std::enable_shared_from_this<MemoryPool> {
   size_t live_ = 0, peak_ = 0;
   size_t cached_ = 0;  // waiting in free_
   size_t most_ = 0;    // live at once, ever
+  size_t limit_ = 0;   // 0: none
 };
 
 }  // namespace whisper::cpu

@@ -24,12 +24,13 @@ void CpuBackend::norm(Out norm, In x) {
   norm.as<float>()[0] = static_cast<float>(std::sqrt(total));
 }
 
-void CpuBackend::clip_scale(Out scale, In norm, float max_norm) {
+void CpuBackend::clip_scale(Out scale, In norm, float max_norm, float multiplied) {
   const cpu::Expect op("clip_scale");
   op.flat("norm", norm, 1);
   op.flat("scale", scale, 1);
-  const float most = max_norm / (norm.as<float>()[0] + 1e-6f);
-  scale.as<float>()[0] = max_norm == 0 ? 1 : most > 1 ? 1 : most;  // a norm of NaN gives NaN
+  const float inverse = static_cast<float>(1 / static_cast<double>(multiplied));
+  const float most = max_norm / (norm.as<float>()[0] * inverse + 1e-6f);
+  scale.as<float>()[0] = inverse * (max_norm == 0 ? 1 : most > 1 ? 1 : most);  // a norm of NaN gives NaN
 }
 
 }  // namespace whisper

@@ -64,7 +64,7 @@ std::vector<Generated> generate(Whisper& model, const std::vector<std::vector<fl
   std::vector<Generated> results(samples.size());
   if (samples.empty()) return results;
   Backend& backend = model.backend();
-  Context c{backend};
+  Context c = model.context();
   c.cancel = &cancel;
   return c.tape.paused([&] {
     const Tensor first_mask = mask_of(backend, model.dims.vocab, {&o.suppress, &o.begin_suppress});

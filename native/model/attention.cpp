@@ -9,12 +9,13 @@ Attention::Attention(Params& p, const std::string& name, Part part, int64_t widt
       value_(p, name + ".v_proj", part, width, width),
       out_(p, name + ".out_proj", part, width, width),
       heads_(heads),
-      causal_(causal) {}
+      causal_(causal),
+      place_(stream_of(name + ".probabilities")) {}
 
 Tensor Attention::forward(Context& c, const Tensor& x, const Tensor& source) const {
   Tensor q = query_.forward(c, x), k = key_.forward(c, source), v = value_.forward(c, source);
   Tensor o = c.like(q), lse = c.backend.empty({q.shape[0], heads_, q.shape[1]});
-  c.backend.attention(o, lse, q, k, v, heads_, causal_);
+  c.backend.attention(o, lse, q, k, v, heads_, causal_, c.dropout(c.rates.attention_dropout, place_));
   c.tape.push(q, k, v, o, lse);
   return out_.forward(c, o);
 }
@@ -23,13 +24,15 @@ Attention::Gradients Attention::backward_core(Context& c, const Tensor& dy) cons
   Tensor d_o = out_.backward(c, dy);
   auto [q, k, v, o, lse] = c.tape.pop<5>();
   Tensor dq = c.like(q), dk = c.like(k), dv = c.like(v);
-  c.backend.attention_backward(dq, dk, dv, d_o, q, k, v, o, lse, heads_, causal_);
+  c.backend.attention_backward(dq, dk, dv, d_o, q, k, v, o, lse, heads_, causal_,
+                               c.dropout(c.rates.attention_dropout, place_));
   return {dq, dk, dv};
 }
 
 Tensor Attention::backward(Context& c, const Tensor& dy) const {
   auto [dq, dk, dv] = backward_core(c, dy);
-  Tensor dx = value_.backward(c, dv);
+  Tensor dx = c.residual(dv.shape);
+  value_.backward(c, dv, dx, /*add=*/false);
   key_.backward(c, dk, dx);
   query_.backward(c, dq, dx);
   return dx;
@@ -48,7 +51,7 @@ KeyValues Attention::project(Context& c, const Tensor& source) const {
 
 Tensor Attention::over(Context& c, const Tensor& x, const KeyValues& source) const {
   Tensor q = query_.forward(c, x), o = c.like(q);
-  c.backend.attention(o, Tensor(), q, source.keys, source.values, heads_, causal_);
+  c.backend.attention(o, Tensor(), q, source.keys, source.values, heads_, causal_, Dropout());
   return out_.forward(c, o);
 }
 

@@ -37,6 +37,7 @@ class Attention {
   Linear query_, key_, value_, out_;
   int heads_;
   bool causal_;
+  uint64_t place_;  // of the dropout of probabilities
 };
 
 }  // namespace whisper

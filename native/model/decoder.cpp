@@ -1,39 +1,34 @@
 // Forward, backward and cached forms of the decoder (transformers modeling_whisper.py: WhisperDecoder).
 #include "model/decoder.h"
 
-#include "model/checkpointing.h"
-
 namespace whisper {
 
 Decoder::Decoder(Params& p, const Dims& dims)
-    : tokens_(p.add("model.decoder.embed_tokens.weight", {dims.vocab, dims.width}, Part::decoder, /*decay=*/true)),
+    : tokens_(p.add("model.decoder.embed_tokens.weight", {dims.vocab, dims.width}, Part::decoder, Role::embedding)),
       positions_(
-          p.add("model.decoder.embed_positions.weight", {dims.target, dims.width}, Part::decoder, /*decay=*/true)),
+          p.add("model.decoder.embed_positions.weight", {dims.target, dims.width}, Part::decoder, Role::positions)),
+      blocks_(p, "decoder", Part::decoder, dims.decoder_layers, dims.width, dims.decoder_heads, dims.decoder_ffn),
       ln_(p, "model.decoder.layer_norm", Part::decoder, dims.width),
-      padding_(dims.padding) {
-  for (int i = 0; i < dims.decoder_layers; ++i)
-    blocks_.emplace_back(p, "model.decoder.layers." + std::to_string(i), Part::decoder, dims.width, dims.decoder_heads,
-                         dims.decoder_ffn);
-}
+      padding_(dims.padding),
+      place_(stream_of("decoder.embed")) {}
 
 Tensor Decoder::forward(Context& c, const Tensor& tokens, const Tensor& audio) const {
-  Tensor x = c.backend.empty({tokens.shape[0], tokens.shape[1], tokens_.shape[1]});
-  c.backend.embed(x, tokens, tokens_.value, positions_.value, /*first=*/0);
+  Tensor x = c.residual({tokens.shape[0], tokens.shape[1], tokens_.shape[1]});
+  c.backend.embed(x, tokens, tokens_.master, positions_.value, /*first=*/0);
   c.tape.push(tokens);
+  x = c.dropped(x, c.dropout(c.rates.dropout, place_));
   c.observe("decoder.embed", x);
-  for (size_t i = 0; i < blocks_.size(); ++i) {
-    x = checkpointed_forward(c, blocks_[i], x, audio);
-    c.observe("decoder.layers." + std::to_string(i), x);
-  }
+  x = blocks_.forward(c, x, audio);
   x = ln_.forward(c, x);
   c.observe("decoder.layer_norm", x);
   return x;
 }
 
 void Decoder::backward(Context& c, const Tensor& dy, const Tensor& audio, const Tensor& daudio) const {
-  Tensor dx = c.zeros_like(dy);
+  Tensor dx = c.zero_residual(dy.shape);
   ln_.backward(c, dy, dx);
-  for (size_t i = blocks_.size(); i-- > 0;) dx = checkpointed_backward(c, blocks_[i], dx, audio, daudio);
+  dx = blocks_.backward(c, dx, audio, daudio);
+  dx = c.dropped(dx, c.dropout(c.rates.dropout, place_));
   auto [tokens] = c.tape.pop<1>();
   c.backend.embed_backward(tokens_.grad, positions_.grad, dx, tokens, padding_);
 }
@@ -41,16 +36,16 @@ void Decoder::backward(Context& c, const Tensor& dy, const Tensor& audio, const 
 std::vector<BlockCache> Decoder::caches(Context& c, const Tensor& audio, int64_t capacity) const {
   std::vector<BlockCache> caches;
   const Shape shape{audio.shape[0], capacity, audio.shape[2]};
-  for (const Block& block : blocks_)
+  for (const Block& block : blocks_.blocks())
     caches.push_back({{c.activation(shape), c.activation(shape)}, block.project(c, audio)});
   return caches;
 }
 
 Tensor Decoder::cached(Context& c, const Tensor& tokens, const std::vector<BlockCache>& caches,
                        int64_t position) const {
-  Tensor x = c.backend.empty({tokens.shape[0], tokens.shape[1], tokens_.shape[1]});
-  c.backend.embed(x, tokens, tokens_.value, positions_.value, static_cast<int>(position));
-  for (size_t i = 0; i < blocks_.size(); ++i) x = blocks_[i].cached(c, x, caches[i], position);
+  Tensor x = c.residual({tokens.shape[0], tokens.shape[1], tokens_.shape[1]});
+  c.backend.embed(x, tokens, tokens_.master, positions_.value, static_cast<int>(position));
+  for (size_t i = 0; i < caches.size(); ++i) x = blocks_.blocks()[i].cached(c, x, caches[i], position);
   return ln_.forward(c, x);
 }
 

@@ -1,10 +1,9 @@
 // The decoder: token and position embedding, blocks that also attend to the audio, a layer norm, the tied projection.
 #pragma once
-#include <deque>
 #include <vector>
 
-#include "model/block.h"
 #include "model/dims.h"
+#include "model/stack.h"
 
 namespace whisper {
 
@@ -28,9 +27,10 @@ class Decoder {
  private:
   Param& tokens_;
   Param& positions_;
-  std::deque<Block> blocks_;
+  Stack blocks_;
   LayerNorm ln_;
   int padding_;
+  uint64_t place_;  // of the dropout behind the positions
 };
 
 }  // namespace whisper

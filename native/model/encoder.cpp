@@ -1,46 +1,42 @@
 // Forward and backward of the encoder (transformers modeling_whisper.py: WhisperEncoder).
 #include "model/encoder.h"
 
-#include "model/checkpointing.h"
-
 namespace whisper {
 
 Encoder::Encoder(Params& p, const Dims& dims)
     : conv1_(p, "model.encoder.conv1", Part::encoder, dims.mels, dims.width, /*stride=*/1),
       conv2_(p, "model.encoder.conv2", Part::encoder, dims.width, dims.width, /*stride=*/2),
       positions_(
-          p.add("model.encoder.embed_positions.weight", {dims.source, dims.width}, Part::fixed, /*decay=*/false)),
+          p.add("model.encoder.embed_positions.weight", {dims.source, dims.width}, Part::fixed, Role::positions)),
+      blocks_(p, "encoder", Part::encoder, dims.encoder_layers, dims.width, dims.encoder_heads, dims.encoder_ffn),
       ln_(p, "model.encoder.layer_norm", Part::encoder, dims.width),
       frames_(dims.frames()),
-      width_(dims.width) {
-  for (int i = 0; i < dims.encoder_layers; ++i)
-    blocks_.emplace_back(p, "model.encoder.layers." + std::to_string(i), Part::encoder, dims.width, dims.encoder_heads,
-                         dims.encoder_ffn);
-}
+      width_(dims.width),
+      place_(stream_of("encoder.embed")) {}
 
-Tensor Encoder::forward(Context& c, const Tensor& features) const {
-  Tensor h1 = conv1_.forward(c, features);                              // [B, frames, width]
-  Tensor a1 = c.backend.zeros({h1.shape[0], h1.shape[1] + 2, width_});  // zero rows at both ends for conv2
+Tensor Encoder::forward(Context& c, Tensor features) const {
+  features = c.in_compute(features);
+  Tensor h1 = conv1_.forward(c, features);                                // [B, frames, width]
+  Tensor a1 = c.zero_activation({h1.shape[0], h1.shape[1] + 2, width_});  // zero rows at both ends for conv2
   c.backend.gelu(interior(a1), h1);
   c.tape.push(h1);
-  Tensor h2 = conv2_.forward(c, a1), x = c.backend.empty(h2.shape);  // [B, source, width]
+  Tensor h2 = conv2_.forward(c, a1), x = c.residual(h2.shape);  // [B, source, width]
   c.backend.gelu(x, h2);
   c.tape.push(h2);
   c.backend.add_positions(x, x, positions_.value);
+  x = c.dropped(x, c.dropout(c.rates.dropout, place_));
   c.observe("encoder.embed", x);
-  for (size_t i = 0; i < blocks_.size(); ++i) {
-    x = checkpointed_forward(c, blocks_[i], x);
-    c.observe("encoder.layers." + std::to_string(i), x);
-  }
+  x = blocks_.forward(c, x);
   x = ln_.forward(c, x);
   c.observe("encoder.layer_norm", x);
   return x;
 }
 
 void Encoder::backward(Context& c, const Tensor& dy) const {
-  Tensor dx = c.zeros_like(dy);
+  Tensor dx = c.zero_residual(dy.shape);
   ln_.backward(c, dy, dx);
-  for (size_t i = blocks_.size(); i-- > 0;) dx = checkpointed_backward(c, blocks_[i], dx);
+  dx = blocks_.backward(c, dx);
+  dx = c.dropped(dx, c.dropout(c.rates.dropout, place_));
   auto [h2] = c.tape.pop<1>();
   Tensor dh2 = c.like(h2);
   c.backend.gelu_backward(dh2, dx, h2);

@@ -1,9 +1,7 @@
 // The encoder: two convolutions, fixed sinusoidal positions, blocks, a layer norm.
 #pragma once
-#include <deque>
-
-#include "model/block.h"
 #include "model/dims.h"
+#include "model/stack.h"
 
 namespace whisper {
 
@@ -11,16 +9,17 @@ class Encoder {
  public:
   Encoder(Params& p, const Dims& dims);
 
-  Tensor forward(Context& c,
-                 const Tensor& features) const;  // [B, frames + 2, mels], zero rows at both ends -> [B, source, width]
+  // Features [B, frames + 2, mels], zero rows at both ends -> [B, source, width]
+  Tensor forward(Context& c, Tensor features) const;
   void backward(Context& c, const Tensor& dy) const;
 
  private:
   Convolution conv1_, conv2_;
   Param& positions_;
-  std::deque<Block> blocks_;
+  Stack blocks_;
   LayerNorm ln_;
   int64_t frames_, width_;
+  uint64_t place_;  // of the dropout behind the positions
 };
 
 }  // namespace whisper

@@ -6,8 +6,8 @@ namespace whisper {
 // --- Linear ---------------------------------------------------------------------------------------------------------
 
 Linear::Linear(Params& p, const std::string& name, Part part, int64_t in, int64_t out, bool bias)
-    : weight_(p.add(name + ".weight", {out, in}, part, /*decay=*/true)),
-      bias_(bias ? &p.add(name + ".bias", {out}, part, /*decay=*/false) : nullptr) {}
+    : weight_(p.add(name + ".weight", {out, in}, part, Role::weight)),
+      bias_(bias ? &p.add(name + ".bias", {out}, part, Role::vector) : nullptr) {}
 
 Tensor Linear::forward(Context& c, const Tensor& x) const {
   Tensor y = c.activation({x.shape[0], x.shape[1], weight_.shape[0]});
@@ -21,22 +21,21 @@ void Linear::forward(Context& c, const Tensor& x, const Tensor& y) const {
 }
 
 Tensor Linear::backward(Context& c, const Tensor& dy) const {
-  auto [x] = c.tape.pop<1>();
-  Tensor dx = c.like(x);
-  c.backend.linear_backward(dx, weight_.grad, bias_ ? bias_->grad : Tensor(), dy, x, weight_.value, /*add=*/false);
+  Tensor dx = c.activation({dy.shape[0], dy.shape[1], weight_.shape[1]});
+  backward(c, dy, dx, /*add=*/false);
   return dx;
 }
 
-void Linear::backward(Context& c, const Tensor& dy, const Tensor& dx) const {
+void Linear::backward(Context& c, const Tensor& dy, const Tensor& dx, bool add) const {
   auto [x] = c.tape.pop<1>();
-  c.backend.linear_backward(dx, weight_.grad, bias_ ? bias_->grad : Tensor(), dy, x, weight_.value, /*add=*/true);
+  c.backend.linear_backward(dx, weight_.grad, bias_ ? bias_->grad : Tensor(), dy, x, weight_.value, add);
 }
 
 // --- Convolution ----------------------------------------------------------------------------------------------------
 
 Convolution::Convolution(Params& p, const std::string& name, Part part, int64_t in, int64_t out, int stride)
-    : linear_(p.add(name + ".weight", {out, 3 * in}, part, /*decay=*/true, Layout::taps),
-              &p.add(name + ".bias", {out}, part, /*decay=*/false)),
+    : linear_(p.add(name + ".weight", {out, 3 * in}, part, Role::weight, Layout::taps),
+              &p.add(name + ".bias", {out}, part, Role::vector)),
       stride_(stride) {}
 
 Tensor Convolution::windows(const Tensor& padded) const {
@@ -63,12 +62,16 @@ Tensor interior(const Tensor& padded) {
 // --- LayerNorm ------------------------------------------------------------------------------------------------------
 
 LayerNorm::LayerNorm(Params& p, const std::string& name, Part part, int64_t width)
-    : weight_(p.add(name + ".weight", {width}, part, /*decay=*/false)),
-      bias_(p.add(name + ".bias", {width}, part, /*decay=*/false)) {}
+    : weight_(p.add(name + ".weight", {width}, part, Role::vector)),
+      bias_(p.add(name + ".bias", {width}, part, Role::vector)) {}
 
 Tensor LayerNorm::forward(Context& c, const Tensor& x) const {
-  Tensor y = c.activation(x.shape), mean = c.rows(x), rstd = c.rows(x);
-  c.backend.layernorm(y, mean, rstd, x, weight_.value, bias_.value);
+  Tensor mean = c.rows(x), rstd = c.rows(x);
+  Tensor y = c.recomputable([this, &c, x, mean, rstd] {
+    Tensor y = c.activation(x.shape);
+    c.backend.layernorm(y, mean, rstd, x, weight_.value, bias_.value);
+    return y;
+  });
   c.tape.push(x, mean, rstd);
   return y;
 }
@@ -81,17 +84,24 @@ void LayerNorm::backward(Context& c, const Tensor& dy, const Tensor& dx) const {
 // --- Mlp ------------------------------------------------------------------------------------------------------------
 
 Mlp::Mlp(Params& p, const std::string& name, Part part, int64_t width, int64_t inner)
-    : fc1_(p, name + ".fc1", part, width, inner), fc2_(p, name + ".fc2", part, inner, width) {}
+    : fc1_(p, name + ".fc1", part, width, inner),
+      fc2_(p, name + ".fc2", part, inner, width),
+      place_(stream_of(name + ".activation")) {}
 
 Tensor Mlp::forward(Context& c, const Tensor& x) const {
-  Tensor h = fc1_.forward(c, x), a = c.like(h);
-  c.backend.gelu(a, h);
+  Tensor h = fc1_.forward(c, x);
+  const Dropout how = c.dropout(c.rates.activation_dropout, place_);
+  Tensor a = c.recomputable([&c, h, how] {
+    Tensor a = c.like(h);
+    c.backend.gelu(a, h);
+    return c.dropped(a, how);
+  });
   c.tape.push(h);
   return fc2_.forward(c, a);
 }
 
 Tensor Mlp::backward(Context& c, const Tensor& dy) const {
-  Tensor da = fc2_.backward(c, dy), dh = c.like(da);
+  Tensor da = c.dropped(fc2_.backward(c, dy), c.dropout(c.rates.activation_dropout, place_)), dh = c.like(da);
   auto [h] = c.tape.pop<1>();
   c.backend.gelu_backward(dh, da, h);
   return fc1_.backward(c, dh);

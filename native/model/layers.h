@@ -16,7 +16,8 @@ class Linear {
   void forward(Context& c, const Tensor& x,
                const Tensor& y) const;                  // into y, whose rows may be spaced; records nothing
   Tensor backward(Context& c, const Tensor& dy) const;  // returns dx
-  void backward(Context& c, const Tensor& dy, const Tensor& dx) const;  // adds to dx; an absent dx is not computed
+  // Adds to dx, or overwrites it; an absent dx is not computed.
+  void backward(Context& c, const Tensor& dy, const Tensor& dx, bool add = true) const;
 
  private:
   friend class Convolution;
@@ -55,7 +56,7 @@ class LayerNorm {
   Param &weight_, &bias_;
 };
 
-// fc2(GELU(fc1(x)))
+// fc2(dropout(GELU(fc1(x))))
 class Mlp {
  public:
   Mlp(Params& p, const std::string& name, Part part, int64_t width, int64_t inner);
@@ -64,6 +65,7 @@ class Mlp {
 
  private:
   Linear fc1_, fc2_;
+  uint64_t place_;  // of the dropout behind GELU
 };
 
 }  // namespace whisper

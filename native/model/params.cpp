@@ -7,40 +7,60 @@
 
 namespace whisper {
 
-namespace {
-
-int64_t aligned(int64_t elements) { return (elements + Params::alignment - 1) / Params::alignment * Params::alignment; }
-
-// Groups in memory: encoder, decoder, fixed; within a part the decayed first.
-int group_of(const Param& p) { return 2 * static_cast<int>(p.part) + (p.decay ? 0 : 1); }
-
-}  // namespace
-
 std::vector<int64_t> Param::file_shape() const {
   if (layout == Layout::taps) return {shape[0], shape[1] / 3, 3};
   return {shape.dims.begin(), shape.dims.begin() + shape.rank};
 }
 
-Param& Params::add(std::string name, Shape shape, Part part, bool decay, Layout layout) {
-  return list_.emplace_back(Param{std::move(name), shape, part, decay, layout, {}, {}});
+Param& Params::add(std::string name, Shape shape, Part part, Role role, Layout layout) {
+  return list_.emplace_back(Param{std::move(name), shape, part, role, layout, {}, {}, {}});
 }
 
+// Encoder, decoder, fixed; within a part the factors first.
 std::vector<Param*> Params::in_memory_order() {
+  const auto group = [](const Param* p) { return std::pair(p->part, p->role); };
   std::vector<Param*> order;
   for (Param& p : list_) order.push_back(&p);
-  std::stable_sort(order.begin(), order.end(), [](Param* a, Param* b) { return group_of(*a) < group_of(*b); });
+  std::stable_sort(order.begin(), order.end(), [&](auto* a, auto* b) { return group(a) < group(b); });
   return order;
 }
 
-void Params::materialise(Backend& backend) {
-  int64_t total = 0;
-  for (const Param& p : list_) total += aligned(p.shape.size());
-  values_ = backend.zeros({total});
-  int64_t at = 0;
-  for (Param* p : in_memory_order()) {
-    p->value = values_.part(at, p->shape);
-    at += aligned(p->shape.size());
+std::vector<Param*> Params::trained_in_memory_order() {
+  std::vector<Param*> order = in_memory_order();
+  std::erase_if(order, [](const Param* p) { return !p->grad; });
+  return order;
+}
+
+void Params::materialise(Backend& backend, DType compute) {
+  const std::vector<Param*> order = in_memory_order();
+  const auto copied = [&](const Param& p) { return compute != DType::F32 && p.factor(); };
+  int64_t total = 0, factors = 0;
+  for (const Param* p : order) {
+    total += aligned(p->shape.size());
+    if (copied(*p)) factors += aligned(p->shape.size());
   }
+  masters_ = backend.zeros({total});
+  if (factors > 0) copies_ = backend.zeros({factors}, compute);
+
+  int64_t at = 0, copy_at = 0;
+  for (Param* p : order) {
+    const int64_t size = aligned(p->shape.size());
+    p->value = p->master = masters_.part(at, p->shape);
+    if (copied(*p)) {
+      p->value = copies_.part(copy_at, p->shape);
+      const bool goes_on = !copied_.empty() && copied_.back().master + copied_.back().size == at;
+      if (goes_on)
+        copied_.back().size += size;
+      else
+        copied_.push_back({at, copy_at, size});
+      copy_at += size;
+    }
+    at += size;
+  }
+}
+
+void Params::refresh(Backend& backend) {
+  for (const Stretch& s : copied_) backend.cast(copies_.part(s.copy, {s.size}), masters_.part(s.master, {s.size}));
 }
 
 void Params::train(Backend& backend, bool encoder, bool decoder) {
@@ -53,26 +73,25 @@ void Params::train(Backend& backend, bool encoder, bool decoder) {
     if (wanted(p)) total += aligned(p.shape.size());
   if (total == 0) fail(Code::InvalidArgument, "nothing to train: encoder and decoder are both frozen");
   grads_ = backend.zeros({total});
-
-  int64_t value_at = 0, grad_at = 0;
-  int last_group = -1;
-  for (Param* p : in_memory_order()) {
-    const int64_t size = aligned(p->shape.size());
+  int64_t at = 0;
+  for (Param* p : in_memory_order())
     if (wanted(*p)) {
-      p->grad = grads_.part(grad_at, p->shape);
-      if (group_of(*p) != last_group) ranges_.push_back({value_at, grad_at, 0, p->decay});
-      last_group = group_of(*p);
-      ranges_.back().size += size;
-      grad_at += size;
+      p->grad = grads_.part(at, p->shape);
+      at += aligned(p->shape.size());
     }
-    value_at += size;
-  }
 }
 
 void Params::end_training() {
   for (Param& p : list_) p.grad = {};
   grads_ = {};
-  ranges_.clear();
+}
+
+int64_t Params::master_offset(const Param& p) const {
+  return static_cast<const float*>(p.master.address) - static_cast<const float*>(masters_.address);
+}
+
+int64_t Params::grad_offset(const Param& p) const {
+  return static_cast<const float*>(p.grad.address) - static_cast<const float*>(grads_.address);
 }
 
 bool Params::trained(Part part) const {

@@ -1,4 +1,4 @@
-// The parameters of a model: named views into flat buffers of values and gradients.
+// The parameters of a model: named views into flat buffers of masters, compute copies and gradients.
 #pragma once
 #include <cstdint>
 #include <deque>
@@ -12,8 +12,16 @@ namespace whisper {
 // The dtype in which weights are multiplied and activations are stored; masters, gradients and statistics are f32.
 enum class Precision { f32, f16, bf16 };
 
+constexpr DType dtype_of(Precision precision) {
+  return precision == Precision::f16 ? DType::F16 : precision == Precision::bf16 ? DType::BF16 : DType::F32;
+}
+
 // Which part of the model a parameter belongs to: what freezing speaks of. `fixed` is never trained.
 enum class Part { encoder, decoder, fixed };
+
+// What a parameter is for: the factor of products; token vectors, looked up and the factor of the tied projection;
+// position vectors, looked up; the bias of a linear layer or a parameter of a layer norm.
+enum class Role { weight, embedding, positions, vector };
 
 // How a parameter lies in the checkpoint. `taps` is a convolution's weight: [out, in, 3] in the file and
 // [out, 3·in] in memory, tap by tap, so that a window of three rows is one row of a product.
@@ -23,29 +31,28 @@ struct Param {
   std::string name;  // the Hugging Face checkpoint's
   Shape shape;       // in memory
   Part part;
-  bool decay;  // weight decay applies: not to biases and layer norms
+  Role role;
   Layout layout = Layout::same;
-  Tensor value;
-  Tensor grad;  // absent while the parameter is not trained
+  Tensor master;  // f32: what is trained, loaded and saved
+  Tensor value;   // what layers compute with: of factors a copy in the compute dtype, else the master itself
+  Tensor grad;    // f32; absent while the parameter is not trained
 
+  bool decay() const { return role != Role::vector; }  // weight decay applies
+  bool factor() const { return role == Role::weight || role == Role::embedding; }
   std::vector<int64_t> file_shape() const;
 };
 
-// A run of trained elements that the optimizer treats alike, in the buffers of values and of gradients.
-struct Range {
-  int64_t value_offset, grad_offset, size;
-  bool decay;
-};
-
 // Every parameter of a model, in the order in which the layers asked for them. In memory they are grouped by part and
-// decay, each starting at a multiple of 256 elements, so that zeroing, norm and optimizer are a few runs over flat
-// arrays.
+// role, each starting at a multiple of 256 elements, so that zeroing, norm, casts and optimizer are a few runs over
+// flat arrays.
 class Params {
  public:
   static constexpr int64_t alignment = 256;
 
-  Param& add(std::string name, Shape shape, Part part, bool decay, Layout layout = Layout::same);
-  void materialise(Backend& backend);  // once, after all are added
+  Param& add(std::string name, Shape shape, Part part, Role role, Layout layout = Layout::same);
+  void materialise(Backend& backend, DType compute);  // once, after all are added
+  // Makes the compute copies anew: after loading, and after every update of the masters.
+  void refresh(Backend& backend);
 
   // Gives gradients to the parts that are trained and takes them from the others.
   void train(Backend& backend, bool encoder, bool decoder);
@@ -57,15 +64,25 @@ class Params {
   int64_t count() const;                 // elements, without alignment
   int64_t trainable() const;             // elements that have a gradient
 
-  Tensor values() const { return values_; }
-  Tensor grads() const { return grads_; }  // absent when nothing is trained
-  const std::vector<Range>& ranges() const { return ranges_; }
+  // Those that have a gradient, one behind the other in masters() and in grads() alike.
+  std::vector<Param*> trained_in_memory_order();
+  Tensor masters() const { return masters_; }
+  Tensor copies() const { return copies_; }  // absent in f32
+  Tensor grads() const { return grads_; }    // absent when nothing is trained
+  // Elements from the start of masters() and grads() to this parameter's.
+  int64_t master_offset(const Param& p) const;
+  int64_t grad_offset(const Param& p) const;
+  static int64_t aligned(int64_t elements) { return (elements + alignment - 1) / alignment * alignment; }
 
  private:
-  std::deque<Param> list_;  // a deque: layers keep references
+  // Masters that lie together, and where their copies do.
+  struct Stretch {
+    int64_t master, copy, size;
+  };
   std::vector<Param*> in_memory_order();
-  Tensor values_, grads_;
-  std::vector<Range> ranges_;
+  std::deque<Param> list_;  // a deque: layers keep references
+  Tensor masters_, copies_, grads_;
+  std::vector<Stretch> copied_;
 };
 
 // A parameter-shaped tensor between the device and the checkpoint's layout in host memory.

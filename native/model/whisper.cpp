@@ -62,10 +62,9 @@ Losses per_row(Backend& backend, const Tensor& losses, const Batch& batch) {
 
 }  // namespace
 
-Whisper::Whisper(std::shared_ptr<Backend> backend, const Dims& d, Precision precision)
-    : dims(checked(d)), backend_(std::move(backend)), encoder_(params_, dims), decoder_(params_, dims) {
-  if (precision != Precision::f32) fail(Code::InvalidArgument, "precision: only f32 is available in this version");
-  params_.materialise(*backend_);
+Whisper::Whisper(std::shared_ptr<Backend> backend, const Dims& d, Precision p)
+    : dims(checked(d)), precision(p), backend_(std::move(backend)), encoder_(params_, dims), decoder_(params_, dims) {
+  params_.materialise(*backend_, dtype_of(precision));
 }
 
 Tensor Whisper::features(const std::vector<std::vector<float>>& samples, const std::vector<int32_t>& mask_spans) {
@@ -86,7 +85,7 @@ Tensor Whisper::features(const std::vector<std::vector<float>>& samples, const s
 
 Losses Whisper::loss(const Batch& batch, const Cancel& cancel) {
   check(batch, dims);
-  Context c{*backend_};
+  Context c = context();
   c.cancel = &cancel;
   return c.tape.paused([&] {
     const Shape shape{batch.rows(), batch.time};
@@ -100,10 +99,10 @@ Losses Whisper::loss(const Batch& batch, const Cancel& cancel) {
   });
 }
 
-Tensor Whisper::logits(Context& c, const Tensor& features, const Batch& batch) {
+Tensor Whisper::logits(Context& c, Tensor features, const Batch& batch) {
   check(batch, dims);
   return c.tape.paused([&] {
-    Tensor audio = encode(c, features);
+    Tensor audio = encode(c, std::move(features));
     Tensor tokens = backend_->from_host(shift_right(batch, dims).data(), {batch.rows(), batch.time}, DType::I32);
     return decoder_.logits(c, decoder_.forward(c, tokens, audio));
   });
@@ -114,21 +113,22 @@ Losses Whisper::accumulate(Context& c, const Batch& batch, float scale, float sm
   return accumulate(c, features(batch.samples, batch.mask_spans), batch, scale, smoothing);
 }
 
-Losses Whisper::accumulate(Context& c, const Tensor& features, const Batch& batch, float scale, float smoothing) {
+Losses Whisper::accumulate(Context& c, Tensor features, const Batch& batch, float scale, float smoothing) {
   check(batch, dims);
   const bool encoder_trained = params_.trained(Part::encoder);
   const Shape shape{batch.rows(), batch.time};
   Tensor tokens = backend_->from_host(shift_right(batch, dims).data(), shape, DType::I32);
   Tensor labels = backend_->from_host(batch.labels.data(), shape, DType::I32);
 
-  Tensor audio = encoder_trained ? encode(c, features) : c.tape.paused([&] { return encode(c, features); });
+  const auto listen = [&] { return encode(c, std::move(features)); };
+  Tensor audio = encoder_trained ? listen() : c.tape.paused(listen);
   Tensor x = decoder_.forward(c, tokens, audio);
 
   Tensor losses = backend_->empty({shape.size()}), dx = c.like(x);
   const Param& projection = decoder_.embedding();
   backend_->classifier(losses, dx, projection.grad, x, labels, projection.value, scale, smoothing);
 
-  Tensor daudio = encoder_trained ? c.zeros_like(audio) : Tensor();
+  Tensor daudio = encoder_trained ? c.zero_residual(audio.shape) : Tensor();
   decoder_.backward(c, dx, audio, daudio);
   if (encoder_trained) encoder_.backward(c, daudio);
   if (!c.tape.empty()) fail(Code::InvalidArgument, "tape: backward() left something of forward()");

@@ -37,6 +37,8 @@ class Whisper {
   Whisper(std::shared_ptr<Backend> backend, const Dims& dims, Precision precision = Precision::f32);
 
   const Dims dims;
+  const Precision precision;
+  Context context() { return {*backend_, dtype_of(precision)}; }
   Backend& backend() { return *backend_; }
   Params& params() { return params_; }
 
@@ -55,15 +57,15 @@ class Whisper {
   Tensor features(const std::vector<std::vector<float>>& samples, const std::vector<int32_t>& mask_spans = {});
 
   // features -> audio [B, source, width]
-  Tensor encode(Context& c, const Tensor& features) { return encoder_.forward(c, features); }
+  Tensor encode(Context& c, Tensor features) { return encoder_.forward(c, std::move(features)); }
   Decoder& decoder() { return decoder_; }
 
   // The loss only (evaluation), and the logits [B, time, vocab] behind it.
   Losses loss(const Batch& batch, const Cancel& cancel);
-  Tensor logits(Context& c, const Tensor& features, const Batch& batch);
+  Tensor logits(Context& c, Tensor features, const Batch& batch);
   // Forward and backward: gradients of scale · Σ losses are added to the parameters' gradients.
   Losses accumulate(Context& c, const Batch& batch, float scale, float smoothing = 0);
-  Losses accumulate(Context& c, const Tensor& features, const Batch& batch, float scale, float smoothing = 0);
+  Losses accumulate(Context& c, Tensor features, const Batch& batch, float scale, float smoothing = 0);
 
  private:
   std::shared_ptr<Backend> backend_;

@@ -12,11 +12,13 @@ Plan plan(const Dims& dims, const PlanOptions& o) {
     fail(Code::InvalidArgument, "plan: labels must be between 1 and ", dims.target, " (max_target_positions), got ",
          o.labels);
   auto backend = std::make_shared<DryBackend>();
-  Whisper model(backend, dims);
+  Whisper model(backend, dims, o.precision);
   const auto live = [&] { return static_cast<int64_t>(backend->live_bytes()); };
 
   Plan plan;
-  plan.weights = live();
+  const Params& params = model.params();
+  plan.masters = params.copies() ? params.masters().shape.size() * static_cast<int64_t>(sizeof(float)) : 0;
+  plan.weights = live() - plan.masters;
   plan.parameters = model.params().count();
 
   Batch batch;
@@ -24,9 +26,9 @@ Plan plan(const Dims& dims, const PlanOptions& o) {
   batch.time = o.labels;
   batch.labels.assign(static_cast<size_t>(o.batch) * o.labels, 0);
   if (o.training) {
-    Training training(model, {o.freeze_encoder, o.freeze_decoder, o.checkpointing});
+    Training training(model, o.options);
     plan.gradients = model.params().grads().shape.size() * static_cast<int64_t>(sizeof(float));
-    plan.optimizer = live() - plan.weights - plan.gradients;
+    plan.optimizer = live() - plan.weights - plan.masters - plan.gradients;
     plan.trainable = model.params().trainable();
     const int64_t before = live();
     backend->reset_peak();
@@ -37,7 +39,7 @@ Plan plan(const Dims& dims, const PlanOptions& o) {
   } else {
     backend->reset_peak();
     model.loss(batch, Cancel());
-    plan.activations = static_cast<int64_t>(backend->peak_bytes()) - plan.weights;
+    plan.activations = static_cast<int64_t>(backend->peak_bytes()) - plan.weights - plan.masters;
   }
   plan.peak = static_cast<int64_t>(backend->peak_bytes());
   return plan;

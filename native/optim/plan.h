@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "model/dims.h"
+#include "optim/training.h"
 
 namespace whisper {
 
@@ -10,17 +11,18 @@ struct PlanOptions {
   int batch = 1;
   int labels = 448;  // per row
   bool training = true;
-  bool checkpointing = false;
-  bool freeze_encoder = false;
-  bool freeze_decoder = false;
+  Precision precision = Precision::f32;
+  TrainingOptions options;
 };
 
 // Bytes, but for the last two, which count elements.
 struct Plan {
-  int64_t weights = 0;
+  int64_t weights = 0;  // what layers compute with: in f32 the masters themselves
+  int64_t masters = 0;  // f32 copies behind weights of 16 bits; 0 in f32
   int64_t gradients = 0;
   int64_t optimizer = 0;
   int64_t activations = 0;  // the most that a step holds at once beside the above
+  int64_t workspace = 0;    // the part of it that operations take for themselves while they run
   int64_t peak = 0;         // all together
   int64_t parameters = 0;
   int64_t trainable = 0;

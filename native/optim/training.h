@@ -1,56 +1,63 @@
-// A model being trained: which parameters move, their gradients and optimizer states, and one step.
+// A model being trained: which parameters move, their gradients, an optimizer, and one step.
 #pragma once
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "model/whisper.h"
+#include "optim/loss_scaler.h"
+#include "optim/optimizer.h"
 
 namespace whisper {
 
 struct TrainingOptions {
   bool freeze_encoder = false;
   bool freeze_decoder = false;
-  bool checkpointing = false;  // keep the inputs of blocks only and run them again on the way back
+  Checkpointing checkpointing;
+  OptimizerOptions optimizer;
+  LossScaling loss_scaling;
+  Regularization regularization;
+  uint64_t seed = 42;  // of dropout and LayerDrop
 };
 
 struct StepOptions {
   std::vector<float> scales;  // one per micro-batch: what the sum of its losses is multiplied by before the gradient
-  double learning_rate = 1e-5;
-  double beta1 = 0.9;
-  double beta2 = 0.999;
-  double epsilon = 1e-8;
-  double weight_decay = 0;
+  Hyperparameters hyperparameters;
   float max_grad_norm = 1;  // 0: no clipping
   float label_smoothing = 0;
 };
 
 struct StepResult {
   std::vector<Losses> losses;  // one per micro-batch
-  double grad_norm = 0;        // before clipping
+  double grad_norm = 0;        // before clipping, without the loss scale
   bool finite = true;          // false: a loss or the norm was NaN or infinite, and nothing was updated
+  double loss_scale = 1;       // that this step was made with
 };
 
 class Training {
  public:
   Training(Whisper& model, const TrainingOptions& options);
 
-  // Gradients of all micro-batches, clipping, one update. Gradients start from zero.
+  // Gradients of all micro-batches, clipping, one update. Gradients start from zero. A step whose gradients overflow
+  // lowers the loss scale and counts nowhere else.
   StepResult step(const std::vector<Batch>& batches, const StepOptions& options, const Cancel& cancel);
   int steps_done() const { return steps_; }
 
-  // Moments by parameter name ("exp_avg.NAME", "exp_avg_sq.NAME") and the number of steps, as safetensors.
+  // The optimizer's state by parameter name, the number of steps, the loss scale and the place in the random numbers,
+  // as safetensors (optim/optimizer_file.h).
   void save(const std::string& path);
   void load(const std::string& path);
 
   Context& context() { return context_; }
 
  private:
-  Tensor of(const Tensor& moments, const Param& p) const;
-
   Whisper& model_;
   Context context_;
-  int steps_ = 0;
-  Tensor m_, v_;  // one element per trainable element, in the order of the gradients
+  LossScaler scaler_;
+  std::unique_ptr<Optimizer> optimizer_;
+  const uint64_t seed_;
+  int steps_ = 0;         // updates made
+  uint64_t batches_ = 0;  // micro-batches seen: what dropout draws by
 };
 
 }  // namespace whisper

@@ -41,8 +41,10 @@ export const planCommand: Command<typeof options> = {
       batch: options.batchSize,
       labels: options.labelLength,
       training: !options.inference,
-      checkpointing: options.gradientCheckpointing,
-      freezeEncoder: options.freezeEncoder,
+      options: {
+        checkpointing: options.gradientCheckpointing ? 'all' : 'none',
+        freezeEncoder: options.freezeEncoder,
+      },
     });
     if (options.json) writeJson(terminal, plan);
     else terminal.out(describe(plan));

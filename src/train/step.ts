@@ -86,7 +86,8 @@ export function stepOptions(
 ): NativeStepOptions {
   return {
     scales,
-    learningRate,
+    encoderRate: learningRate,
+    decoderRate: learningRate,
     beta1: options.adamBeta1,
     beta2: options.adamBeta2,
     epsilon: options.adamEpsilon,

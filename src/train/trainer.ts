@@ -236,7 +236,7 @@ export class Trainer {
     if (resumed) await this.#checkpoints.loadWeights();
     await model.native.prepareTraining({
       freezeEncoder: options.freezeEncoder,
-      checkpointing: options.gradientCheckpointing,
+      checkpointing: options.gradientCheckpointing ? 'all' : 'none',
     });
     if (resumed) await this.#checkpoints.loadOptimizer();
     return {

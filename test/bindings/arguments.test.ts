@@ -35,7 +35,7 @@ describe('arguments', () => {
     rmSync(folder, { recursive: true });
   });
   const step = (batches: Any, options: Any) => model.step(batches, options);
-  const options = { scales: Float32Array.of(1), learningRate: 1e-4 };
+  const options = { scales: Float32Array.of(1), encoderRate: 1e-4, decoderRate: 1e-4 };
 
   it.each<[string, string, () => unknown]>([
     [
@@ -85,8 +85,8 @@ describe('arguments', () => {
     ['an unknown option', "options: unknown option 'lr'", () => step([batch], { ...options, lr: 1 })],
     [
       'a learning rate of NaN',
-      'options.learningRate: expected a finite number, got NaN',
-      () => step([batch], { ...options, learningRate: Number.NaN }),
+      'options.encoderRate: expected a finite number, got NaN',
+      () => step([batch], { ...options, encoderRate: Number.NaN, decoderRate: Number.NaN }),
     ],
     [
       'an option of another type',
@@ -96,7 +96,7 @@ describe('arguments', () => {
     [
       'no scales',
       'options.scales: expected a Float32Array, got nothing',
-      () => step([batch], { learningRate: 1 }),
+      () => step([batch], { encoderRate: 1, decoderRate: 1 }),
     ],
     ['too few scales', '1 scales for 2 batches', () => step([batch, batch], options)],
     [

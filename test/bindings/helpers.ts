@@ -45,7 +45,7 @@ const prologue = `
   import { addon } from ${JSON.stringify(url('dist/native.js'))};
   const dims = ${JSON.stringify(dims)};
   const batch = { samples: [new Float32Array(3200).fill(0.1)], labels: Int32Array.of(42, 3, 7, 40), time: 4 };
-  const long = [Array(20000).fill(batch), { scales: new Float32Array(20000).fill(1e-6), learningRate: 1e-5 }];
+  const long = [Array(20000).fill(batch), { scales: new Float32Array(20000).fill(1e-6), encoderRate: 1e-5, decoderRate: 1e-5 }];
   const open = async (sizes = {}) => {
     const model = await addon().openModel('cpu', { ...dims, ...sizes }, 'f32');
     await model.initialise('fan_in', 1);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { addon } from '../../src/native.js';
 import { batch, batches, open, run, scales } from './helpers.js';
 
-const options = (count: number) => ({ scales: scales(count), learningRate: 1e-3 });
+const options = (count: number) => ({ scales: scales(count), encoderRate: 1e-3, decoderRate: 1e-3 });
 
 describe('calls', () => {
   it('run and settle in the order in which they were made, failures among them', async () => {
@@ -117,7 +117,7 @@ describe('a process', () => {
 
   it('waits for calls under way', async () => {
     const script = `const model = await open();
-      model.step(Array(50).fill(batch), { scales: new Float32Array(50), learningRate: 1e-5 })
+      model.step(Array(50).fill(batch), { scales: new Float32Array(50), encoderRate: 1e-5, decoderRate: 1e-5 })
         .then(({ finite }) => console.log(finite));`;
     expect(await run(script)).toEqual({ ...silent, stdout: 'true\n' });
   });
@@ -159,7 +159,7 @@ describe('a worker thread', () => {
       import { addon } from '\${new URL('dist/native.js', 'file://' + process.cwd() + '/').href}';
       const dims = \${JSON.stringify(dims)};
       const batch = { samples: [new Float32Array(3200).fill(0.1)], labels: Int32Array.of(42, 3, 7, 40), time: 4 };
-      const long = [Array(20000).fill(batch), { scales: new Float32Array(20000).fill(1e-6), learningRate: 1e-5 }];
+      const long = [Array(20000).fill(batch), { scales: new Float32Array(20000).fill(1e-6), encoderRate: 1e-5, decoderRate: 1e-5 }];
       const model = await addon().openModel('cpu', dims, 'f32');
       await model.initialise('fan_in', 1);
       await model.prepareTraining({});\`;
@@ -217,7 +217,7 @@ describe('the garbage collector', () => {
 
   it('leaves a model alone whose calls are under way', async () => {
     const script = `
-      const running = (async () => (await open()).step(Array(200).fill(batch), { scales: new Float32Array(200), learningRate: 1e-5 }))();
+      const running = (async () => (await open()).step(Array(200).fill(batch), { scales: new Float32Array(200), encoderRate: 1e-5, decoderRate: 1e-5 }))();
       let done = false;
       running.finally(() => { done = true; });
       while (!done) { gc(); await setTimeout(1); }

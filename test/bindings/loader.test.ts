@@ -115,7 +115,7 @@ describe('the addon', () => {
       batch: 4,
       labels: 448,
       training: true,
-      checkpointing: true,
+      options: { checkpointing: 'all' },
     });
     expect(plain.parameters).toBeGreaterThan(1.5e9);
     expect(plain.peak).toBeGreaterThan(4 * 4 * plain.trainable);

@@ -1,6 +1,6 @@
-// How far an operation in f32 may be from its float64 reference: one rule for all of them.
+// How far an operation may be from its float64 reference: one rule for all of them.
 import { expect } from 'vitest';
-import { elements, type Operand, uniform } from './ops.js';
+import { elements, type Operand, type Storage, uniform } from './ops.js';
 
 type Arrays<Name extends string = string> = Record<Name, Float64Array>;
 
@@ -15,7 +15,13 @@ export interface BudgetOptions<Name extends string> {
   width?: Partial<Record<Name, number>>;
   /** Terms of the longest sum behind an element. */
   terms?: number;
+  /** How inputs and outputs are stored, f32 by default: one name for all, or by the names of inputs and outputs. */
+  storage?: Storage | Record<string, Storage>;
 }
+
+/** Half the distance from 1 to the next number of the storage, and from 0 to the smallest above it. */
+const roundings: Record<Storage, number> = { f32: rounding, f16: 2 ** -11, bf16: 2 ** -8 };
+const smallest: Record<Storage, number> = { f32: 0, f16: 2 ** -25, bf16: 0 };
 
 /** The reference's outputs and how far an operation may be from each element. */
 export interface Budget<Name extends string> {
@@ -34,24 +40,31 @@ export interface Budget<Name extends string> {
  * - Its arithmetic is rounded: some operations in a row of the size of the result, and in a sum of n terms of either
  *   sign errors that grow as √n: (8 + √n/2) roundings, 4 ulp and more, of the row's largest element.
  *
+ * - With 16-bit storage both are larger: inputs are moved by a rounding of their storage, and an output is rounded once.
+ *
  * What is left of numbers that are too small for f32 is allowed as well: denormals count as zero.
  */
 export function budgetOf<Input extends string, Name extends string>(
   reference: (inputs: Arrays<Input>) => Arrays<Name>,
   inputs: Record<Input, Float32Array>,
-  { width = {}, terms = 1 }: BudgetOptions<Name> = {},
+  { width = {}, terms = 1, storage = 'f32' }: BudgetOptions<Name> = {},
 ): Budget<Name> {
   const names = Object.keys(inputs) as Input[];
-  const run = (change: (value: number) => number) =>
+  const storageOf = (name: string): Storage =>
+    typeof storage === 'string' ? storage : (storage[name] ?? 'f32');
+  const run = (change: (value: number, step: number) => number) =>
     reference(
       Object.fromEntries(
-        names.map((name) => [name, Float64Array.from(inputs[name], change)]),
+        names.map((name) => {
+          const step = roundings[storageOf(name)];
+          return [name, Float64Array.from(inputs[name], (value) => change(value, step))];
+        }),
       ) as Arrays<Input>,
     );
   const exact = run((value) => value);
   const moved = [1, 2, 3, 4, 5, 6].map((seed) => {
     const next = uniform(seed);
-    return run((value) => value * (1 + (next() < 0.5 ? -rounding : rounding)));
+    return run((value, step) => value * (1 + (next() < 0.5 ? -step : step)));
   });
   const allowed = {} as Arrays<Name>;
   for (const name of Object.keys(exact) as Name[]) {
@@ -65,8 +78,10 @@ export function budgetOf<Input extends string, Name extends string>(
         scale = Math.max(scale, Math.abs(values[i]!));
         for (const other of moved) loss = Math.max(loss, Math.abs(other[name][i]! - values[i]!));
       }
+      const out = storageOf(name);
       const limit = (2 + Math.sqrt(terms) / 8) * loss + (8 + Math.sqrt(terms) / 2) * rounding * scale;
-      allowed[name].fill(limit + tiny, begin, begin + row);
+      const stored = out === 'f32' ? 0 : 2 * roundings[out] * scale + smallest[out];
+      allowed[name].fill(limit + stored + tiny, begin, begin + row);
     }
   }
   return {

@@ -31,6 +31,60 @@ export function uniform(seed: number): () => number {
 
 const product = (shape: number[]) => shape.reduce((a, b) => a * b, 1);
 
+/** How the elements of an operand are stored. */
+export type Storage = 'f32' | 'f16' | 'bf16';
+
+const bits = new Uint32Array(1);
+const float = new Float32Array(bits.buffer);
+
+/** The f32 nearest to x among the numbers of the storage: what a test's inputs have to be to be stored exactly. */
+export function rounded(x: number, storage: Storage): number {
+  return storage === 'f32' ? Math.fround(x) : fromBits(toBits(x, storage), storage);
+}
+
+/** The bits of a 16-bit float nearest to x, ties to even. Written apart from native/core/half.h, by arithmetic. */
+export function toBits(x: number, storage: 'f16' | 'bf16'): number {
+  const [fraction, bias, least] = storage === 'f16' ? [10, 15, -14] : [7, 127, -126];
+  const sign = x < 0 || Object.is(x, -0) ? 0x8000 : 0;
+  const infinity = (2 * bias + 1) << fraction;
+  if (Number.isNaN(x)) return infinity | (1 << (fraction - 1));
+  const magnitude = Math.abs(x);
+  if (magnitude === 0) return sign;
+  const exponent = Math.max(least, Math.min(bias + 1, Math.floor(Math.log2(magnitude))));
+  // Log2 may be one off next to a power of two.
+  const exact =
+    magnitude < 2 ** exponent && exponent > least
+      ? exponent - 1
+      : magnitude >= 2 ** (exponent + 1)
+        ? exponent + 1
+        : exponent;
+  const steps = magnitude / 2 ** (exact - fraction);
+  const floor = Math.floor(steps);
+  const rest = steps - floor;
+  const whole = floor + (rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? 1 : 0);
+  const value = (exact - least) * 2 ** fraction + whole;
+  return sign | Math.min(value, infinity);
+}
+
+/** The number that 16 bits stand for. */
+export function fromBits(pattern: number, storage: 'f16' | 'bf16'): number {
+  if (storage === 'bf16') {
+    bits[0] = pattern << 16;
+    return float[0]!;
+  }
+  const sign = pattern & 0x8000 ? -1 : 1;
+  const exponent = (pattern >> 10) & 31;
+  const fraction = pattern & 1023;
+  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
+}
+
+/** The operand with its data, all of f32, stored otherwise. */
+export function stored(operand: Operand, storage: Storage): Operand {
+  if (storage === 'f32') return operand;
+  return { ...operand, data: Uint16Array.from(operand.data, (x) => toBits(x, storage)), dtype: storage };
+}
+
 /** A dense operand with a copy of the values, so that a test's inputs stay what they are. */
 export function dense(values: Float32Array | Int32Array, ...shape: number[]): Operand {
   if (values.length !== product(shape)) throw new Error(`${values.length} values for the shape ${shape}`);
@@ -72,11 +126,13 @@ function positions({ shape, offset = 0, rowStride, batchStride }: Omit<Operand, 
 /** The elements of an operand in order; throws when an operation wrote between the rows of a `spaced` output. */
 export function elements(operand: Operand): Float64Array {
   const inside = positions(operand);
+  const { dtype } = operand;
+  const data = dtype ? Float64Array.from(operand.data, (x) => fromBits(x, dtype)) : operand.data;
   if (operand.data.length > inside.length) {
-    const outside = Float64Array.from(operand.data);
+    const outside = Float64Array.from(data);
     for (const at of inside) outside[at] = gap;
     const written = outside.findIndex((value) => value !== gap && !Number.isNaN(value));
     if (written >= 0) throw new Error(`element ${written}, between two rows, became ${outside[written]}`);
   }
-  return Float64Array.from(inside, (at) => operand.data[at]!);
+  return Float64Array.from(inside, (at) => data[at]!);
 }

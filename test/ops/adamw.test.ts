@@ -6,8 +6,7 @@ import { dense, type Operand, randn } from '../helpers/ops.js';
 import { type AdamwStep, adamw } from '../reference/adamw.js';
 
 const usual: AdamwStep = { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, decay: 0.1, t: 1 };
-const run = (ops: Ops, operands: Operand[], { lr, beta1, beta2, eps, decay, t }: AdamwStep) =>
-  ops.adamw!(...operands, lr, beta1, beta2, eps, decay, t);
+const run = (ops: Ops, operands: Operand[], step: AdamwStep) => ops.adamw!(...operands, { ...step });
 
 describe('adamw', () => {
   it.each([1, 2, 3, 7, 8, 9, 15, 16, 17, 33, 1000, 16385])('%i elements', (n) => {

@@ -57,16 +57,25 @@ describe('attention', () => {
       const [o, lse] = [poisoned(batch, time, width), poisoned(batch, heads, time)];
       const q = dense(inputs.q, batch, time, width);
       const [k, v] = [dense(inputs.k, batch, source, width), dense(inputs.v, batch, source, width)];
-      ops.attention!(o, lse, q, k, v, heads, causal);
+      ops.attention!(o, lse, q, k, v, heads, causal, {});
       budget.check(name, { o, lse });
 
       const oAlone = poisoned(batch, time, width);
-      ops.attention!(oAlone, null, q, k, v, heads, causal);
+      ops.attention!(oAlone, null, q, k, v, heads, causal, {});
       expectSame(`${name}: o without lse`, oAlone.data, o.data);
 
       const oSpaced = spaced(null, batch, time, width);
       const [kSpaced, vSpaced] = [inputs.k, inputs.v].map((x) => spaced(x, batch, source, width));
-      ops.attention!(oSpaced, null, spaced(inputs.q, batch, time, width), kSpaced!, vSpaced!, heads, causal);
+      ops.attention!(
+        oSpaced,
+        null,
+        spaced(inputs.q, batch, time, width),
+        kSpaced!,
+        vSpaced!,
+        heads,
+        causal,
+        {},
+      );
       expectSame(`${name}: spaced`, elements(oSpaced), elements(o));
     }
   });
@@ -99,7 +108,7 @@ describe('attention', () => {
           at(v, keys),
           at(inputs.o, queries),
         ];
-        ops.attentionBackward!(dq, dk, dv, ...read, dense(inputs.lse, batch, heads, time), heads, causal);
+        ops.attentionBackward!(dq, dk, dv, ...read, dense(inputs.lse, batch, heads, time), heads, causal, {});
         budget.check(`${name} ${place.name}`, { dq, dk, dv });
       }
     }
@@ -122,13 +131,13 @@ describe('attention', () => {
       const apart = [q, k, v].map((x) => dense(x, batch, time, width));
       const outputs = () => [poisoned(batch, time, width), poisoned(batch, heads, time)] as const;
       const [[o, lse], [oPacked, lsePacked]] = [outputs(), outputs()];
-      ops.attention!(o, lse, ...apart, heads, true);
-      ops.attention!(oPacked, lsePacked, ...parts(packed), heads, true);
+      ops.attention!(o, lse, ...apart, heads, true, {});
+      ops.attention!(oPacked, lsePacked, ...parts(packed), heads, true, {});
       expectSame(name, oPacked.data, o.data);
       const gradients = [q, k, v].map(() => poisoned(batch, time, width));
       const together = parts(new Float32Array(packed.length).fill(Number.NaN));
-      ops.attentionBackward!(...gradients, d_o, ...apart, o, lse, heads, true);
-      ops.attentionBackward!(...together, d_o, ...parts(packed), o, lse, heads, true);
+      ops.attentionBackward!(...gradients, d_o, ...apart, o, lse, heads, true, {});
+      ops.attentionBackward!(...together, d_o, ...parts(packed), o, lse, heads, true, {});
       for (const [i, gradient] of gradients.entries()) {
         const values = Float64Array.from({ length: q.length }, (_, j) => {
           const [r, c] = [Math.floor(j / width), j % width];
@@ -150,14 +159,14 @@ describe('attention', () => {
     for (const { name, ops } of backends) {
       const [o, lse] = [poisoned(1, 9, 64), poisoned(1, 1, 9)];
       const [k, v] = [dense(inputs.k, 1, 33, 64), dense(inputs.v, 1, 33, 64)];
-      ops.attention!(o, lse, dense(inputs.q, 1, 9, 64), k, v, 1, false);
+      ops.attention!(o, lse, dense(inputs.q, 1, 9, 64), k, v, 1, false, {});
       budget.check(name, { o, lse });
     }
   });
 
   it('refuses heads that do not divide the width', () => {
     const x = () => dense(randn(10, 1), 1, 2, 5);
-    expect(() => backends[0]!.ops.attention!(poisoned(1, 2, 5), null, x(), x(), x(), 2, false)).toThrow(
+    expect(() => backends[0]!.ops.attention!(poisoned(1, 2, 5), null, x(), x(), x(), 2, false, {})).toThrow(
       /attention: .*heads/,
     );
   });

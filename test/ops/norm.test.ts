@@ -49,8 +49,11 @@ describe('clipScale', () => {
   ])('norm %f, at most %f: %f', (value, maxNorm, expected) => {
     for (const { name, ops } of backends) {
       const scale = poisoned(1);
-      ops.clipScale!(scale, dense(Float32Array.from([value]), 1), maxNorm);
+      ops.clipScale!(scale, dense(Float32Array.from([value]), 1), maxNorm, 1);
       expectWithin(name, scale.data, [expected], [2 * rounding]);
+      // Gradients of a scaled loss: the scale goes with the same multiplication.
+      ops.clipScale!(scale, dense(Float32Array.from([1024 * value]), 1), maxNorm, 1024);
+      expectWithin(`${name}, scaled`, scale.data, [expected / 1024], [2 * rounding]);
     }
   });
 });

@@ -1,11 +1,11 @@
-// The kernels for AVX2 with FMA: vectors of eight floats.
+// The kernels for AVX2 with FMA and F16C: vectors of eight floats.
 #include "cpu/isa/headers.h"
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
 
 #include "cpu/isa/target.h"
-TARGET_BEGIN("avx2,fma")
+TARGET_BEGIN("avx2,fma,f16c")
 
 namespace {
 
@@ -23,6 +23,40 @@ struct F {
 struct M {
   __m256 v;
 };
+
+using whisper::bf16;
+using whisper::f16;
+inline __m128i load_bits(const void* p, int n) {  // the first n of eight 16-bit numbers, the rest zero
+  alignas(16) uint16_t bits[8] = {};
+  __builtin_memcpy(bits, p, static_cast<size_t>(n) * 2);
+  return _mm_load_si128(reinterpret_cast<const __m128i*>(bits));
+}
+inline void store_bits(void* p, __m128i v, int n) {
+  alignas(16) uint16_t bits[8];
+  _mm_store_si128(reinterpret_cast<__m128i*>(bits), v);
+  __builtin_memcpy(p, bits, static_cast<size_t>(n) * 2);
+}
+inline __m128i whole_bits(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+inline F from_bf16(__m128i bits) { return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16))}; }
+// As core/half.h: to_bf16.
+inline __m128i to_bf16(F a) {
+  const __m256i bits = _mm256_castps_si256(a.v), high = _mm256_srli_epi32(bits, 16);
+  const __m256i odd = _mm256_and_si256(high, _mm256_set1_epi32(1));
+  const __m256i rounded =
+      _mm256_srli_epi32(_mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff))), 16);
+  const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(a.v, a.v, _CMP_UNORD_Q));
+  const __m256i y = _mm256_blendv_epi8(rounded, _mm256_or_si256(high, _mm256_set1_epi32(0x40)), nan);
+  return _mm_packus_epi32(_mm256_castsi256_si128(y), _mm256_extracti128_si256(y, 1));
+}
+inline __m128i to_f16(F a) { return _mm256_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+inline F load(const f16* p) { return {_mm256_cvtph_ps(whole_bits(p))}; }
+inline F load(const f16* p, int n) { return {_mm256_cvtph_ps(load_bits(p, n))}; }
+inline F load(const bf16* p) { return from_bf16(whole_bits(p)); }
+inline F load(const bf16* p, int n) { return from_bf16(load_bits(p, n)); }
+inline void store(f16* p, F a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), to_f16(a)); }
+inline void store(f16* p, F a, int n) { store_bits(p, to_f16(a), n); }
+inline void store(bf16* p, F a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), to_bf16(a)); }
+inline void store(bf16* p, F a, int n) { store_bits(p, to_bf16(a), n); }
 
 inline void store(float* p, F a) { _mm256_storeu_ps(p, a.v); }
 inline void store(float* p, F a, int n) { _mm256_maskstore_ps(p, F::first(n), a.v); }

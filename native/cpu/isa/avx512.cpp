@@ -27,6 +27,30 @@ struct M {
   __mmask16 v;
 };
 
+using whisper::bf16;
+using whisper::f16;
+inline F from_bf16(__m256i bits) { return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))}; }
+// As core/half.h: to_bf16. The instruction vcvtneps2bf16 would take subnormal numbers for zero.
+inline __m256i to_bf16(F a) {
+  const __m512i bits = _mm512_castps_si512(a.v), high = _mm512_srli_epi32(bits, 16);
+  const __m512i odd = _mm512_and_si512(high, _mm512_set1_epi32(1));
+  const __m512i rounded =
+      _mm512_srli_epi32(_mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff))), 16);
+  const __mmask16 nan = _mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q);
+  return _mm512_cvtepi32_epi16(_mm512_mask_or_epi32(rounded, nan, high, _mm512_set1_epi32(0x40)));
+}
+inline __m256i to_f16(F a) { return _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+inline __m256i whole_bits(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+inline __m256i load_bits(const void* p, int n) { return _mm256_maskz_loadu_epi16(F::first(n), p); }
+inline F load(const f16* p) { return {_mm512_cvtph_ps(whole_bits(p))}; }
+inline F load(const f16* p, int n) { return {_mm512_cvtph_ps(load_bits(p, n))}; }
+inline F load(const bf16* p) { return from_bf16(whole_bits(p)); }
+inline F load(const bf16* p, int n) { return from_bf16(load_bits(p, n)); }
+inline void store(f16* p, F a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), to_f16(a)); }
+inline void store(f16* p, F a, int n) { _mm256_mask_storeu_epi16(p, F::first(n), to_f16(a)); }
+inline void store(bf16* p, F a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), to_bf16(a)); }
+inline void store(bf16* p, F a, int n) { _mm256_mask_storeu_epi16(p, F::first(n), to_bf16(a)); }
+
 inline void store(float* p, F a) { _mm512_storeu_ps(p, a.v); }
 inline void store(float* p, F a, int n) { _mm512_mask_storeu_ps(p, F::first(n), a.v); }
 inline F operator+(F a, F b) { return {_mm512_add_ps(a.v, b.v)}; }

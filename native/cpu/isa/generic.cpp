@@ -25,6 +25,29 @@ struct M {  // a lane is all ones or all zeros
   F::I v;
 };
 
+using whisper::bf16;
+using whisper::f16;
+inline F load(const f16* p, int n) {  // the first n lanes, the rest zero
+  F a = F::zero();
+  for (int i = 0; i < n; ++i) a.v[i] = whisper::from_f16(p[i].bits);
+  return a;
+}
+inline F load(const bf16* p, int n) {
+  F a = F::zero();
+  for (int i = 0; i < n; ++i) a.v[i] = whisper::from_bf16(p[i].bits);
+  return a;
+}
+inline F load(const f16* p) { return load(p, F::width); }
+inline F load(const bf16* p) { return load(p, F::width); }
+inline void store(f16* p, F a, int n) {
+  for (int i = 0; i < n; ++i) p[i].bits = whisper::to_f16(a.v[i]);
+}
+inline void store(bf16* p, F a, int n) {
+  for (int i = 0; i < n; ++i) p[i].bits = whisper::to_bf16(a.v[i]);
+}
+inline void store(f16* p, F a) { store(p, a, F::width); }
+inline void store(bf16* p, F a) { store(p, a, F::width); }
+
 inline void store(float* p, F a) { __builtin_memcpy(p, &a.v, sizeof a.v); }
 inline void store(float* p, F a, int n) {
   for (int i = 0; i < n; ++i) p[i] = a.v[i];

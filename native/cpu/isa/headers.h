@@ -6,3 +6,4 @@
 #include <cstring>
 
 #include "cpu/kernels.h"
+#include "cpu/kernels/floats.h"

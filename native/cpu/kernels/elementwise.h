@@ -2,6 +2,8 @@
 #pragma once
 #include <cstdint>
 
+#include "cpu/kernels/floats.h"
+
 namespace whisper::cpu {
 
 // What AdamW multiplies by in a step, worked out once in double.
@@ -16,11 +18,13 @@ struct AdamwStep {
 };
 
 struct ElementwiseKernels {
+  // y = x in another dtype
+  void (*cast)(Floats y, ConstFloats x, int64_t n);
   // z = x + y; z may be x or y
-  void (*add)(float* z, const float* x, const float* y, int64_t n);
-  void (*gelu)(float* y, const float* x, int64_t n);
+  void (*add)(float* z, const float* x, ConstFloats y, int64_t n);
+  void (*gelu)(Floats y, ConstFloats x, int64_t n);
   // dx = dy·gelu'(x)
-  void (*gelu_backward)(float* dx, const float* dy, const float* x, int64_t n);
+  void (*gelu_backward)(Floats dx, ConstFloats dy, ConstFloats x, int64_t n);
   // Σ x² in double, in an order that is the same for every instruction set
   double (*sum_of_squares)(const float* x, int64_t n);
   // One AdamW update of value, m and v with the gradient scale·grad
