@@ -1,9 +1,9 @@
 // Times a training step of a released size with random weights and random data, and beside it, turn by turn in the same run,
 // the same step in PyTorch where a Python with torch and transformers is given.
 //
-//   node bench/step.mjs --model tiny --batch 4 --labels 448 --rounds 5 [--peer PYTHON]
+//   node bench/step.mjs --model tiny --batch 4 --labels 448 --rounds 5 [--precision f32|f16|bf16] [--peer PYTHON]
 //
-// Forward, backward, clipping and AdamW in f32. Prints JSON: milliseconds per step (median, min, max), samples per second,
+// Forward, backward, clipping and AdamW; the peer runs under autocast in the same precision. Prints JSON: milliseconds per step (median, min, max), samples per second,
 // the largest memory of the engine's tensors, and the ratio of the medians.
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -18,10 +18,12 @@ const { values: flags } = parseArgs({
     batch: { type: 'string', default: '4' },
     labels: { type: 'string', default: '448' },
     rounds: { type: 'string', default: '5' },
+    precision: { type: 'string', default: 'f32' },
     peer: { type: 'string' },
   },
 });
 const [batch, labels, rounds] = [flags.batch, flags.labels, flags.rounds].map(Number);
+const { precision } = flags;
 const dims = releasedDims(flags.model);
 if (!dims) throw new Error(`--model: no released size is called ${flags.model}`);
 
@@ -37,13 +39,13 @@ function randomBatch() {
 }
 
 async function ours() {
-  const model = await addon().openModel('cpu', dims, 'f32');
+  const model = await addon().openModel('cpu', dims, precision);
   await model.initialise('hf', 1);
-  await model.prepareTraining({});
+  await model.prepareTraining({ lossScaler: precision === 'f16' ? 'torch' : 'none' });
   const data = randomBatch();
   const options = { scales: Float32Array.of(1 / (batch * labels)), encoderRate: 1e-5, decoderRate: 1e-5 };
   return {
-    name: `whisper-tune, ${model.device}`,
+    name: `whisper-tune, ${model.device}, ${precision}`,
     async step() {
       const started = performance.now();
       await model.step([data], options);
@@ -59,7 +61,7 @@ async function torch(python) {
   const script = fileURLToPath(new URL('peers/step.py', import.meta.url));
   const child = spawn(
     python,
-    [script, JSON.stringify({ dims, batch, labels, threads: addon().deviceInfo().threads })],
+    [script, JSON.stringify({ dims, batch, labels, precision, threads: addon().deviceInfo().threads })],
     {
       stdio: ['pipe', 'pipe', 'inherit'],
     },
@@ -100,4 +102,6 @@ for (const [i, runner] of runners.entries()) {
   await runner.close();
 }
 const ratio = results[1] && results[1].msPerStep.median / results[0].msPerStep.median;
-console.log(JSON.stringify({ model: flags.model, batch, labels, rounds, results, ratio }, undefined, 2));
+console.log(
+  JSON.stringify({ model: flags.model, precision, batch, labels, rounds, results, ratio }, undefined, 2),
+);

@@ -20,11 +20,18 @@ model = WhisperForConditionalGeneration(config).train()
 optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
 features = torch.randn(batch, dims["mels"], 2 * dims["source"])
 ids = torch.randint(0, dims["vocab"], (batch, labels))
-print(f"torch {torch.__version__}, transformers {transformers.__version__}, sdpa, fused AdamW, f32, {torch.get_num_threads()} threads", flush=True)
+precision = settings["precision"]
+dtype = {"f32": None, "f16": torch.float16, "bf16": torch.bfloat16}[precision]
+scaler = torch.amp.GradScaler("cpu", enabled=precision == "f16")
+print(f"torch {torch.__version__}, transformers {transformers.__version__}, sdpa, fused AdamW, {precision}, {torch.get_num_threads()} threads", flush=True)
 for _ in sys.stdin:
     started = time.perf_counter()
     optimizer.zero_grad()
-    model(input_features=features, labels=ids).loss.backward()
+    with torch.autocast("cpu", dtype=dtype or torch.bfloat16, enabled=dtype is not None):
+        loss = model(input_features=features, labels=ids).loss
+    scaler.scale(loss).backward()
+    scaler.unscale_(optimizer)
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
+    scaler.step(optimizer)
+    scaler.update()
     print((time.perf_counter() - started) * 1000, flush=True)
