@@ -114,9 +114,10 @@ Napi::Value Model::open(const Napi::CallbackInfo& info) {
     auto device = argument<std::string>(info, 0, "device");
     const auto dims = argument<Dims>(info, 1, "dims");
     const auto precision = argument<Precision>(info, 2, "precision");
+    const bool trainable = info[3].IsUndefined() || argument<bool>(info, 3, "trainable");
     Model* model = Unwrap(Instance::of(info.Env()).model_class.New({}));
     return model->lane_.run(info.Env(), nullptr, [=, device = std::move(device)](const Cancel&) -> Settle {
-      model->core_ = std::make_unique<Core>(open_backend(device), dims, precision);
+      model->core_ = std::make_unique<Core>(open_backend(device), dims, precision, trainable);
       Backend& backend = model->core_->whisper.backend();
       return [model, name = backend.name(), live = backend.live_bytes()](Napi::Env env) {
         model->device_ = name;
@@ -260,7 +261,7 @@ Napi::Value Model::read(const Napi::CallbackInfo& info) {
     return call(info.Env(), [=, name = std::move(name)](Core& core, const Cancel&) {
       const Param& p = core.whisper.params().find(name);
       if (what == What::grad && !p.grad) fail(Code::InvalidArgument, name, " has no gradient: it is not being trained");
-      const Tensor& tensor = what == What::grad ? p.grad : p.master;
+      const Tensor& tensor = what == What::grad ? p.grad : p.exact();
       return HostTensor{p.file_shape(), to_file_layout(core.whisper.backend(), p, tensor)};
     });
   });

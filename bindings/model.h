@@ -16,7 +16,7 @@ class Model : public Napi::ObjectWrap<Model> {
  public:
   static Napi::Function define(Napi::Env env);
 
-  // openModel(device, dims, precision): a promise of a NativeModel.
+  // openModel(device, dims, precision, trainable): a promise of a NativeModel.
   static Napi::Value open(const Napi::CallbackInfo& info);
 
   explicit Model(const Napi::CallbackInfo& info);
@@ -28,8 +28,8 @@ class Model : public Napi::ObjectWrap<Model> {
     Whisper whisper;
     std::optional<Training> training;
 
-    Core(std::shared_ptr<Backend> backend, const Dims& dims, Precision precision)
-        : whisper(std::move(backend), dims, precision) {}
+    Core(std::shared_ptr<Backend> backend, const Dims& dims, Precision precision, bool trainable)
+        : whisper(std::move(backend), dims, precision, trainable) {}
     Training& prepared();  // the training; throws InvalidArgument before prepareTraining()
   };
 

@@ -181,7 +181,13 @@ export interface NativePlan {
 
 export interface NativeAddon {
   Cancel: new () => NativeCancel;
-  openModel(device: string, dims: NativeDims, precision: Precision): Promise<NativeModel>;
+  /** `trainable` (default: true): whether weights in 16 bits have f32 masters. */
+  openModel(
+    device: string,
+    dims: NativeDims,
+    precision: Precision,
+    trainable?: boolean,
+  ): Promise<NativeModel>;
   plan(dims: NativeDims, options: NativePlanOptions): Promise<NativePlan>;
   /** `[frames, mels]` of audio of any length; frames = floor(n / 160). */
   logMel(samples: Float32Array, mels: number): Promise<{ data: Float32Array; frames: number; mels: number }>;

@@ -21,15 +21,15 @@ void CpuBackend::embed(Out y, In tokens, In table, In positions, int first) {
   const cpu::Expect op("embed");
   const int64_t rows = tokens.shape.size(), time = tokens.shape.width(), width = table.shape.width();
   op.flat("tokens", tokens, rows, DType::I32);
-  op.table("table", table, 0, width);
+  op.dense("table", table, table.shape.rows(), width, op.compute("table", table));
   if (first < 0) fail(Code::InvalidArgument, "embed: first is ", first, ", expected 0 or more");
   op.table("positions", positions, first + time, width);
   op.dense("y", y, rows, width);
   check_tokens("embed", tokens, table.shape.rows());
   cpu::parallel_for(rows, cpu::chunk_rows(width), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r)
-      kernels_.elementwise.add(y.row_of<float>(r), table.row_of<float>(tokens.as<int32_t>()[r]),
-                               positions.row_of<float>(first + r % time), width);
+      kernels_.elementwise.add(y.row_of<float>(r), positions.row_of<float>(first + r % time),
+                               cpu::row_of(table, tokens.as<int32_t>()[r]), width);
   });
 }
 

@@ -77,7 +77,7 @@ void Whisper::load(const std::vector<std::string>& paths) {
     const Found& found = index.at(p.name);
     host.resize(static_cast<size_t>(p.shape.size()));
     found.file->read_f32(*found.entry, p.name, host.data());
-    from_file_layout(*backend_, p, p.master, host.data());
+    from_file_layout(*backend_, p, p.exact(), host.data());
   }
   params_.refresh(*backend_);
   backend_->synchronize();
@@ -87,7 +87,7 @@ void Whisper::save(const std::string& path, const std::map<std::string, std::str
   std::vector<std::vector<float>> host;
   std::vector<NamedTensor> tensors;
   for (const Param& p : params_.list()) {
-    const auto& data = host.emplace_back(to_file_layout(*backend_, p, p.master));
+    const auto& data = host.emplace_back(to_file_layout(*backend_, p, p.exact()));
     tensors.push_back({p.name, "F32", p.file_shape(), data.data(), data.size() * sizeof(float)});
   }
   save_safetensors(path, tensors, metadata);

@@ -14,7 +14,7 @@ Decoder::Decoder(Params& p, const Dims& dims)
 
 Tensor Decoder::forward(Context& c, const Tensor& tokens, const Tensor& audio) const {
   Tensor x = c.residual({tokens.shape[0], tokens.shape[1], tokens_.shape[1]});
-  c.backend.embed(x, tokens, tokens_.master, positions_.value, /*first=*/0);
+  c.backend.embed(x, tokens, tokens_.exact(), positions_.value, /*first=*/0);
   c.tape.push(tokens);
   x = c.dropped(x, c.dropout(c.rates.dropout, place_));
   c.observe("decoder.embed", x);
@@ -44,7 +44,7 @@ std::vector<BlockCache> Decoder::caches(Context& c, const Tensor& audio, int64_t
 Tensor Decoder::cached(Context& c, const Tensor& tokens, const std::vector<BlockCache>& caches,
                        int64_t position) const {
   Tensor x = c.residual({tokens.shape[0], tokens.shape[1], tokens_.shape[1]});
-  c.backend.embed(x, tokens, tokens_.master, positions_.value, static_cast<int>(position));
+  c.backend.embed(x, tokens, tokens_.exact(), positions_.value, static_cast<int>(position));
   for (size_t i = 0; i < caches.size(); ++i) x = blocks_.blocks()[i].cached(c, x, caches[i], position);
   return ln_.forward(c, x);
 }

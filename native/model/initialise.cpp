@@ -56,7 +56,7 @@ void Whisper::initialise(Initialisation scheme, uint64_t seed) {
       if (scheme == Initialisation::hf && ends("embed_tokens.weight") && dims.padding >= 0)
         std::fill_n(values.begin() + static_cast<int64_t>(dims.padding) * dims.width, dims.width, 0.0f);
     }
-    from_file_layout(*backend_, p, p.master, values.data());
+    from_file_layout(*backend_, p, p.exact(), values.data());
   }
   params_.refresh(*backend_);
   backend_->synchronize();

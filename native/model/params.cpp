@@ -31,12 +31,13 @@ std::vector<Param*> Params::trained_in_memory_order() {
   return order;
 }
 
-void Params::materialise(Backend& backend, DType compute) {
+void Params::materialise(Backend& backend, DType compute, bool masters) {
   const std::vector<Param*> order = in_memory_order();
   const auto copied = [&](const Param& p) { return compute != DType::F32 && p.factor(); };
+  const auto mastered = [&](const Param& p) { return masters || !copied(p); };
   int64_t total = 0, factors = 0;
   for (const Param* p : order) {
-    total += aligned(p->shape.size());
+    if (mastered(*p)) total += aligned(p->shape.size());
     if (copied(*p)) factors += aligned(p->shape.size());
   }
   masters_ = backend.zeros({total});
@@ -45,17 +46,17 @@ void Params::materialise(Backend& backend, DType compute) {
   int64_t at = 0, copy_at = 0;
   for (Param* p : order) {
     const int64_t size = aligned(p->shape.size());
-    p->value = p->master = masters_.part(at, p->shape);
-    if (copied(*p)) {
-      p->value = copies_.part(copy_at, p->shape);
+    if (mastered(*p)) p->value = p->master = masters_.part(at, p->shape);
+    if (copied(*p)) p->value = copies_.part(copy_at, p->shape);
+    if (mastered(*p) && copied(*p)) {
       const bool goes_on = !copied_.empty() && copied_.back().master + copied_.back().size == at;
       if (goes_on)
         copied_.back().size += size;
       else
         copied_.push_back({at, copy_at, size});
-      copy_at += size;
     }
-    at += size;
+    if (mastered(*p)) at += size;
+    if (copied(*p)) copy_at += size;
   }
 }
 
@@ -65,6 +66,10 @@ void Params::refresh(Backend& backend) {
 
 void Params::train(Backend& backend, bool encoder, bool decoder) {
   end_training();
+  for (const Param& p : list_)
+    if (!p.master)
+      fail(Code::InvalidArgument,
+           "the model was opened for inference: its 16-bit weights have no f32 masters to train");
   const auto wanted = [&](const Param& p) {
     return (p.part == Part::encoder && encoder) || (p.part == Part::decoder && decoder);
   };
@@ -117,9 +122,11 @@ int64_t Params::trainable() const {
 }
 
 std::vector<float> to_file_layout(Backend& backend, const Param& param, const Tensor& tensor) {
+  Tensor wide = tensor;
+  if (tensor.dtype != DType::F32) backend.cast(wide = backend.empty(tensor.shape), tensor);
   std::vector<float> memory(static_cast<size_t>(param.shape.size()));
   backend.synchronize();
-  backend.download(memory.data(), tensor.address, memory.size() * sizeof(float));
+  backend.download(memory.data(), wide.address, memory.size() * sizeof(float));
   if (param.layout == Layout::same) return memory;
   const int64_t out = param.shape[0], in = param.shape[1] / 3;
   std::vector<float> file(memory.size());
@@ -130,14 +137,18 @@ std::vector<float> to_file_layout(Backend& backend, const Param& param, const Te
 }
 
 void from_file_layout(Backend& backend, const Param& param, const Tensor& tensor, const float* data) {
-  const size_t bytes = static_cast<size_t>(param.shape.size()) * sizeof(float);
-  if (param.layout == Layout::same) return backend.upload(tensor.address, data, bytes);
-  const int64_t out = param.shape[0], in = param.shape[1] / 3;
-  std::vector<float> memory(static_cast<size_t>(param.shape.size()));
-  for (int64_t o = 0; o < out; ++o)
-    for (int64_t tap = 0; tap < 3; ++tap)
-      for (int64_t i = 0; i < in; ++i) memory[(o * 3 + tap) * in + i] = data[(o * in + i) * 3 + tap];
-  backend.upload(tensor.address, memory.data(), bytes);
+  std::vector<float> memory;
+  if (param.layout == Layout::taps) {
+    const int64_t out = param.shape[0], in = param.shape[1] / 3;
+    memory.resize(static_cast<size_t>(param.shape.size()));
+    for (int64_t o = 0; o < out; ++o)
+      for (int64_t tap = 0; tap < 3; ++tap)
+        for (int64_t i = 0; i < in; ++i) memory[(o * 3 + tap) * in + i] = data[(o * in + i) * 3 + tap];
+    data = memory.data();
+  }
+  if (tensor.dtype == DType::F32)
+    return backend.upload(tensor.address, data, static_cast<size_t>(tensor.shape.size()) * sizeof(float));
+  backend.cast(tensor, backend.from_host(data, tensor.shape));
 }
 
 }  // namespace whisper

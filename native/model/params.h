@@ -33,11 +33,12 @@ struct Param {
   Part part;
   Role role;
   Layout layout = Layout::same;
-  Tensor master;  // f32: what is trained, loaded and saved
+  Tensor master;  // f32: what is trained; absent of factors in 16 bits that will not be
   Tensor value;   // what layers compute with: of factors a copy in the compute dtype, else the master itself
   Tensor grad;    // f32; absent while the parameter is not trained
 
-  bool decay() const { return role != Role::vector; }  // weight decay applies
+  bool decay() const { return role != Role::vector; }              // weight decay applies
+  const Tensor& exact() const { return master ? master : value; }  // what is loaded, saved and looked up
   bool factor() const { return role == Role::weight || role == Role::embedding; }
   std::vector<int64_t> file_shape() const;
 };
@@ -50,7 +51,9 @@ class Params {
   static constexpr int64_t alignment = 256;
 
   Param& add(std::string name, Shape shape, Part part, Role role, Layout layout = Layout::same);
-  void materialise(Backend& backend, DType compute);  // once, after all are added
+  // Once, after all are added. Without `masters` the model cannot be trained, and factors of 16 bits take 2 bytes
+  // instead of 6 per element.
+  void materialise(Backend& backend, DType compute, bool masters);
   // Makes the compute copies anew: after loading, and after every update of the masters.
   void refresh(Backend& backend);
 
@@ -85,7 +88,7 @@ class Params {
   std::vector<Stretch> copied_;
 };
 
-// A parameter-shaped tensor between the device and the checkpoint's layout in host memory.
+// A parameter-shaped tensor of any float dtype between the device and the checkpoint's layout, f32, in host memory.
 std::vector<float> to_file_layout(Backend& backend, const Param& param, const Tensor& tensor);
 void from_file_layout(Backend& backend, const Param& param, const Tensor& tensor, const float* data);
 

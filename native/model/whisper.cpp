@@ -62,9 +62,9 @@ Losses per_row(Backend& backend, const Tensor& losses, const Batch& batch) {
 
 }  // namespace
 
-Whisper::Whisper(std::shared_ptr<Backend> backend, const Dims& d, Precision p)
+Whisper::Whisper(std::shared_ptr<Backend> backend, const Dims& d, Precision p, bool trainable)
     : dims(checked(d)), precision(p), backend_(std::move(backend)), encoder_(params_, dims), decoder_(params_, dims) {
-  params_.materialise(*backend_, dtype_of(precision));
+  params_.materialise(*backend_, dtype_of(precision), trainable);
 }
 
 Tensor Whisper::features(const std::vector<std::vector<float>>& samples, const std::vector<int32_t>& mask_spans) {

@@ -34,7 +34,9 @@ struct Losses {
 
 class Whisper {
  public:
-  Whisper(std::shared_ptr<Backend> backend, const Dims& dims, Precision precision = Precision::f32);
+  // Without `trainable`, weights in 16 bits have no f32 masters: a third of the memory, and no training.
+  Whisper(std::shared_ptr<Backend> backend, const Dims& dims, Precision precision = Precision::f32,
+          bool trainable = true);
 
   const Dims dims;
   const Precision precision;

@@ -12,12 +12,12 @@ Plan plan(const Dims& dims, const PlanOptions& o) {
     fail(Code::InvalidArgument, "plan: labels must be between 1 and ", dims.target, " (max_target_positions), got ",
          o.labels);
   auto backend = std::make_shared<DryBackend>();
-  Whisper model(backend, dims, o.precision);
+  Whisper model(backend, dims, o.precision, /*trainable=*/o.training);
   const auto live = [&] { return static_cast<int64_t>(backend->live_bytes()); };
 
   Plan plan;
   const Params& params = model.params();
-  plan.masters = params.copies() ? params.masters().shape.size() * static_cast<int64_t>(sizeof(float)) : 0;
+  plan.masters = params.copies() && o.training ? params.masters().shape.size() * static_cast<int64_t>(sizeof(float)) : 0;
   plan.weights = live() - plan.masters;
   plan.parameters = model.params().count();
 

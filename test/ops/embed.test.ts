@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { budgetOf, expectSame } from '../helpers/compare.js';
 import { backends } from '../helpers/native.js';
-import { dense, poisoned, randint, randn } from '../helpers/ops.js';
+import { dense, poisoned, randint, randn, rounded, stored } from '../helpers/ops.js';
 import { embed, embedBackward } from '../reference/embed.js';
 
 const shapes = [
@@ -14,9 +14,13 @@ const shapes = [
 ];
 
 describe('embed', () => {
-  it.each(shapes)('%o', ({ batch, time, width, vocab, first }) => {
+  const tables = shapes.flatMap((shape) =>
+    (['f32', 'f16', 'bf16'] as const).map((storage) => ({ ...shape, storage })),
+  );
+  it.each(tables)('%o', ({ batch, time, width, vocab, first, storage }) => {
     const tokens = randint(batch * time, 1, vocab);
-    const inputs = { table: randn(vocab * width, 2), positions: randn((first + time + 1) * width, 3) };
+    const table = randn(vocab * width, 2).map((x) => rounded(x, storage));
+    const inputs = { table, positions: randn((first + time + 1) * width, 3) };
     const budget = budgetOf(
       ({ table, positions }) => ({ y: embed(table, positions, tokens, { time, width, first }) }),
       inputs,
@@ -25,7 +29,13 @@ describe('embed', () => {
     for (const { name, ops } of backends) {
       const y = poisoned(batch, time, width);
       const positions = dense(inputs.positions, first + time + 1, width);
-      ops.embed!(y, dense(tokens, batch, time), dense(inputs.table, vocab, width), positions, first);
+      ops.embed!(
+        y,
+        dense(tokens, batch, time),
+        stored(dense(table, vocab, width), storage),
+        positions,
+        first,
+      );
       budget.check(name, { y });
     }
   });
