@@ -70,11 +70,12 @@ void few_queries(const Kernels& kernels, const AttentionSize& size, const Out& o
       const Rows values = head_of(v, b, h, size.width);
       for (int64_t t = 0; t < size.time; ++t) {
         const int64_t n = size.visible(t);
-        const float* const query = queries.row(t);
+        const auto* const query = static_cast<const float*>(queries.row(t).address);
         kernels.gemm.dots(1, n, size.width, &query, keys.data, keys.row_stride, nullptr, &p);
         const float log_sum = kernels.attention.softmax(p, n, size.scale);
         if (lse) lse[i * size.time + t] = log_sum;
-        kernels.attention.weighted_sum(head_of(o, b, h, size.width).row(t), p, values.data, values.row_stride, n,
+        kernels.attention.weighted_sum(head_of(o, b, h, size.width).row(t), p,
+                                       static_cast<const float*>(values.data.address), values.row_stride, n,
                                        size.width);
       }
     }

@@ -72,7 +72,8 @@ void backward_chunk(const Kernels& kernels, const AttentionSize& size, const Bac
     float* rows[kQueries];
     for (int64_t j = 0; j < n; ++j) {
       w.lse[j] = head.lse[t + j];
-      w.delta[j] = kernels.attention.dot(head.d_o.row(t + j), head.o.row(t + j), width);
+      w.delta[j] = kernels.attention.dot(static_cast<const float*>(head.d_o.row(t + j).address),
+                                         static_cast<const float*>(head.o.row(t + j).address), width);
       rows[j] = head.dq.row(t + j);
     }
     std::fill(w.lse + n, w.lse + columns, INFINITY);  // lanes without a query have the probability 0

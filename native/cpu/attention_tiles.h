@@ -60,7 +60,7 @@ struct AttentionSize {
 
 // One head of one batch entry: rows are its queries or keys.
 inline Rows head_of(const In& x, int64_t batch, int64_t head, int64_t width) {
-  return {x.as<float>() + batch * x.batch_stride + head * width, x.row_stride};
+  return {ConstFloats(x.address, x.dtype) + (batch * x.batch_stride + head * width), x.row_stride};
 }
 inline RowsOf<float> head_of(const Out& x, int64_t batch, int64_t head, int64_t width) {
   return {x.as<float>() + batch * x.batch_stride + head * width, x.row_stride};

@@ -24,8 +24,7 @@ void few_rows(const cpu::GemmKernels& kernels, const Out& y, const In& x, const 
       from[i] = x.row_of<float>(i);
       to[i] = y.row_of<float>(i) + begin;
     }
-    kernels.dots(m, end - begin, k, from, weight.as<float>() + begin * k, k, bias ? bias.as<float>() + begin : nullptr,
-                 to);
+    kernels.dots(m, end - begin, k, from, cpu::row_of(weight, begin), k, bias ? bias.as<float>() + begin : nullptr, to);
   });
 }
 

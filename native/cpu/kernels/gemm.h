@@ -4,29 +4,35 @@
 #include <cstdint>
 #include <utility>
 
-#include "core/tensor.h"
+#include "cpu/kernels/floats.h"
 
 namespace whisper::cpu {
 
 // Where the rows of a matrix lie, as in View: row r starts at data + (r / period)·batch_stride + (r %
-// period)·row_stride.
-template <class T>
-struct RowsOf {
-  T* data;
+// period)·row_stride. P is what points to elements: Floats and ConstFloats while their type is known only at run time.
+template <class P>
+struct RowsAt {
+  P data;
   int64_t row_stride, batch_stride, period;
 
-  RowsOf(T* data, int64_t row_stride)  // evenly spaced, as if of one batch entry that never ends
-      : data(data), row_stride(row_stride), batch_stride(0), period(int64_t{1} << 32) {}
-  RowsOf(T* data, const View& v)
-      : data(data), row_stride(v.row_stride), batch_stride(v.batch_stride), period(v.period() ? v.period() : 1) {}
+  RowsAt(P data, int64_t row_stride)  // evenly spaced, as if of one batch entry that never ends
+      : RowsAt(data, row_stride, 0, int64_t{1} << 32) {}
+  RowsAt(P data, const View& v) : RowsAt(data, v.row_stride, v.batch_stride, v.period() ? v.period() : 1) {}
+  RowsAt(P data, int64_t row_stride, int64_t batch_stride, int64_t period)
+      : data(data), row_stride(row_stride), batch_stride(batch_stride), period(period) {}
 
-  T* row(int64_t r) const {
+  P row(int64_t r) const {
     return r < period ? data + r * row_stride : data + (r / period) * batch_stride + (r % period) * row_stride;
+  }
+  // The same spacing of other elements.
+  template <class Q>
+  RowsAt<Q> with(Q other) const {
+    return {other, row_stride, batch_stride, period};
   }
 
   // Row after row with an addition each, instead of a division.
   struct Walk {
-    T* at;
+    P at;
     int64_t left, period, row_stride, jump;
     void next() {
       at += row_stride;
@@ -40,9 +46,11 @@ struct RowsOf {
     return {row(r), period - (r < period ? r : r % period), period, row_stride, batch_stride - period * row_stride};
   }
 };
-using Rows = RowsOf<const float>;
+template <class T>
+using RowsOf = RowsAt<T*>;
+using Rows = RowsAt<ConstFloats>;  // of any float dtype
 
-inline Rows rows_of(const In& v) { return {v.as<float>(), v}; }
+inline Rows rows_of(const In& v) { return {{v.address, v.dtype}, v}; }
 inline RowsOf<float> rows_of(const Out& v) { return {v.as<float>(), v}; }
 
 // Packs one panel. Panels are what the register tile reads, in the order in which it reads it:
@@ -53,8 +61,8 @@ inline RowsOf<float> rows_of(const Out& v) { return {v.as<float>(), v}; }
 //
 // The panel takes `count` <= width of the matrix's lines, from `first`, and `depth` of their elements, from k0. A
 // matrix is read across (its rows are the lines: packing transposes) or along (its rows are the steps of k: packing
-// copies). Places of lines that are not there hold numbers that are never stored. Up to a vector behind the panel is
-// overwritten.
+// copies). Panels are f32, whatever the matrix is. Places of lines that are not there hold numbers that are never
+// stored. Up to a vector behind the panel is overwritten.
 using Pack = void (*)(float* panel, const Rows& source, int64_t first, int64_t count, int64_t k0, int64_t depth);
 
 struct GemmKernels {
@@ -67,8 +75,8 @@ struct GemmKernels {
                    int64_t b_panel, float* const* c, const float* bias, bool add);
 
   // y[i][j] = Σk x[i][k]·w[j·w_stride + k] + (bias ? bias[j] : 0) for i < m, j < n: for few rows x, where the weight is
-  // read only once and packing it would cost more than the product.
-  void (*dots)(int64_t m, int64_t n, int64_t depth, const float* const* x, const float* w, int64_t w_stride,
+  // read only once, as it is stored, and packing it would cost more than the product.
+  void (*dots)(int64_t m, int64_t n, int64_t depth, const float* const* x, ConstFloats w, int64_t w_stride,
                const float* bias, float* const* y);
 
   // sums[j] = Σ over `count` rows of source[first + r][j], j < columns
