@@ -47,6 +47,7 @@
       "native/model/whisper.cpp",
       "native/optim/adamw.cpp",
       "native/optim/loss_scaler.cpp",
+      "native/optim/optimizer_file.cpp",
       "native/optim/plan.cpp",
       "native/optim/training.cpp"
     ],

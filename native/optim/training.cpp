@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/random.h"
+#include "optim/optimizer_file.h"
 
 namespace whisper {
 
@@ -77,8 +78,16 @@ StepResult Training::step(const std::vector<Batch>& batches, const StepOptions& 
   return result;
 }
 
-void Training::save(const std::string&) { fail(Code::File, "not there"); }
+void Training::save(const std::string& path) {
+  write_optimizer_file(path, model_.backend(), optimizer_->state(),
+                       {{"format", "pt"}, {"step", std::to_string(steps_)}, {"batches", std::to_string(batches_)}});
+}
 
-void Training::load(const std::string&) { fail(Code::File, "not there"); }
+void Training::load(const std::string& path) {
+  const OptimizerFile file(path);
+  const uint64_t steps = file.count("step"), batches = file.count("batches");
+  file.read(model_.backend(), optimizer_->state());
+  steps_ = static_cast<int>(steps), batches_ = batches;
+}
 
 }  // namespace whisper
