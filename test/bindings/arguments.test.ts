@@ -119,8 +119,18 @@ describe('arguments', () => {
     ],
     [
       'a switch of another type',
-      'options.checkpointing: expected true or false, got 1',
-      () => model.prepareTraining({ checkpointing: 1 } as Any),
+      'options.freezeEncoder: expected true or false, got 1',
+      () => model.prepareTraining({ freezeEncoder: 1 } as Any),
+    ],
+    [
+      'an unknown checkpointing policy',
+      "options.checkpointing: expected 'none' or 'encoder' or 'all' or 'every' or 'selective', got 'some'",
+      () => model.prepareTraining({ checkpointing: 'some' } as Any),
+    ],
+    [
+      'an unknown optimizer',
+      "options.optimizer: expected 'adamw_torch' or 'adamw_hf' or 'adamw_bnb_8bit' or 'adafactor' or 'sgd', got 'lion'",
+      () => model.prepareTraining({ optimizer: 'lion' } as Any),
     ],
     ['no mels', 'mels: expected at least 1, got 0', () => addon().logMel(new Float32Array(400), 0)],
     ['no channels', 'at least one channel', () => addon().resample([], 8000, 16000)],

@@ -64,9 +64,9 @@ export class FakeNative implements NativeModel {
           (m, k) => 0.9 * m + options.scales[i]! * drive * Math.cos(k + batch.time),
         );
       }
-      this.weights = this.weights.map((w, k) => w - options.learningRate * this.moments[k]!);
+      this.weights = this.weights.map((w, k) => w - options.decoderRate * this.moments[k]!);
     }
-    return { losses, gradNorm: this.moments[0]!, finite };
+    return { losses, gradNorm: this.moments[0]!, finite, lossScale: 1 };
   }
   async saveOptimizer(path: string): Promise<void> {
     writeFileSync(path, JSON.stringify(this.moments));
@@ -97,6 +97,7 @@ export class FakeNative implements NativeModel {
   async memory() {
     return { live: 0, peak: 0 };
   }
+  async limitMemory(): Promise<void> {}
   async dispose(): Promise<void> {}
 
   private losses(batch: NativeBatch): NativeLosses {

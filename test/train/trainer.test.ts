@@ -31,7 +31,7 @@ describe('the loop', () => {
 
   it('makes the first update of a warm-up with learning rate 0', async () => {
     const { native } = await run({ warmupSteps: 4, maxSteps: 8 });
-    expect(native.steps.map(({ options }) => options.learningRate)).toEqual(
+    expect(native.steps.map(({ options }) => options.decoderRate)).toEqual(
       [0, 0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25].map((factor) => 0.1 * factor),
     );
   });
