@@ -2,6 +2,8 @@
 //
 //   --base-only        stop after the base model
 //   --skip-synthesis   use the speech of an earlier run
+//   --precision P      f32 (the default), bf16 or f16
+//   --optim O          adamw_torch (the default) or another of --optim of `whisper-tune train`
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { evaluate, root, train, transcribe } from './command-line.mjs';
@@ -35,9 +37,9 @@ async function prepare(set, skipSynthesis, replayFolder) {
   );
 }
 
-async function trainBaseModel() {
+async function trainBaseModel(variant) {
   heading('A base model from random weights: three voices, 34 words');
-  await train(trainBase);
+  await train({ ...trainBase, ...variant });
   const result = await evaluate(folders.baseModel, folders.base);
   console.log(`\nbase model, ${result.samples} sentences never trained on:   ${rates(result)}`);
   gate(
@@ -47,10 +49,10 @@ async function trainBaseModel() {
   return result;
 }
 
-async function fineTune(oldVoicesBefore) {
+async function fineTune(oldVoicesBefore, variant) {
   heading('The same model, fine-tuned on a new voice and new words');
   const before = await evaluate(folders.baseModel, folders.newVoice);
-  await train(trainNewVoice);
+  await train({ ...trainNewVoice, ...variant });
   const after = await evaluate(folders.newVoiceModel, folders.newVoice);
   const oldVoicesAfter = await evaluate(folders.newVoiceModel, folders.base);
 
@@ -100,8 +102,13 @@ async function main() {
     options: {
       'base-only': { type: 'boolean', default: false },
       'skip-synthesis': { type: 'boolean', default: false },
+      precision: { type: 'string' },
+      optim: { type: 'string' },
     },
   });
+  const variant = Object.fromEntries(
+    Object.entries({ precision: values.precision, optim: values.optim }).filter(([, value]) => value),
+  );
   const baseOnly = values['base-only'];
   const skipSynthesis = values['skip-synthesis'];
   const sets = dataSets(join(root, 'quickstart'));
@@ -110,8 +117,8 @@ async function main() {
   await prepare(sets.base, skipSynthesis);
   if (!baseOnly) await prepare(sets.newVoice, skipSynthesis, sets.base.folder);
 
-  const base = await trainBaseModel();
-  if (!baseOnly) await fineTune(base);
+  const base = await trainBaseModel(variant);
+  if (!baseOnly) await fineTune(base, variant);
   const [model, set] = baseOnly ? [folders.baseModel, sets.base] : [folders.newVoiceModel, sets.newVoice];
   await compareTranscripts(model, set);
   whatNext(model, set);
