@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/spellings.h"
 
 namespace whisper::js {
 
@@ -77,10 +78,7 @@ struct Js<std::string> {
   static Napi::Value to(Napi::Env env, const std::string& v) { return Napi::String::New(env, v); }
 };
 
-// An enumeration is one of a few strings: specialise Spellings with a `list` of pairs (bindings/fields.h).
-template <class T>
-struct Spellings;
-
+// An enumeration is one of a few strings.
 template <class T>
 requires std::is_enum_v<T>
 struct Js<T> {
@@ -92,11 +90,7 @@ struct Js<T> {
     }
     unexpected(at, known.c_str(), v);
   }
-  static Napi::Value to(Napi::Env env, T v) {
-    for (const auto& [spelling, value] : Spellings<T>::list)
-      if (value == v) return Napi::String::New(env, spelling);
-    return env.Undefined();
-  }
+  static Napi::Value to(Napi::Env env, T v) { return Napi::String::New(env, spelling_of(v)); }
 };
 
 // Typed arrays are copied in, because another thread will read them, and out, because the engine reuses its memory.

@@ -30,6 +30,8 @@ constexpr const char* name_of(Code code) {
       return "ERR_FILE";
     case Code::Config:
       return "ERR_CONFIG";
+    case Code::Diverged:
+      return "ERR_DIVERGED";
   }
   return "ERR_UNKNOWN";
 }

@@ -1,5 +1,5 @@
 // The fields of every struct that crosses between JavaScript and C++, each once (bindings/convert.h reads these lists),
-// and the spellings of enumerations. src/native.ts declares the same for TypeScript.
+// and the spellings of enumerations that no file knows. src/native.ts declares the same for TypeScript.
 #pragma once
 #include <array>
 #include <string>
@@ -190,11 +190,8 @@ void fields(auto& f, LogMel& o) {
 
 enum class What { value, grad };
 
-template <>
-struct Spellings<Precision> {
-  static constexpr std::array<std::pair<const char*, Precision>, 3> list{
-      {{"f32", Precision::f32}, {"f16", Precision::f16}, {"bf16", Precision::bf16}}};
-};
+}  // namespace js
+
 template <>
 struct Spellings<Checkpointing::Policy> {
   using P = Checkpointing::Policy;
@@ -202,29 +199,14 @@ struct Spellings<Checkpointing::Policy> {
       {{"none", P::none}, {"encoder", P::encoder}, {"all", P::all}, {"every", P::every}, {"selective", P::selective}}};
 };
 template <>
-struct Spellings<OptimizerOptions::Name> {
-  using N = OptimizerOptions::Name;
-  static constexpr std::array<std::pair<const char*, N>, 5> list{{{"adamw_torch", N::adamw_torch},
-                                                                  {"adamw_hf", N::adamw_hf},
-                                                                  {"adamw_bnb_8bit", N::adamw_bnb_8bit},
-                                                                  {"adafactor", N::adafactor},
-                                                                  {"sgd", N::sgd}}};
-};
-template <>
-struct Spellings<LossScaling::Kind> {
-  using K = LossScaling::Kind;
-  static constexpr std::array<std::pair<const char*, K>, 3> list{
-      {{"none", K::none}, {"torch", K::torch}, {"deepspeed", K::deepspeed}}};
-};
-template <>
 struct Spellings<Whisper::Initialisation> {
   static constexpr std::array<std::pair<const char*, Whisper::Initialisation>, 2> list{
       {{"hf", Whisper::Initialisation::hf}, {"fan_in", Whisper::Initialisation::fan_in}}};
 };
 template <>
-struct Spellings<What> {
-  static constexpr std::array<std::pair<const char*, What>, 2> list{{{"value", What::value}, {"grad", What::grad}}};
+struct Spellings<js::What> {
+  static constexpr std::array<std::pair<const char*, js::What>, 2> list{
+      {{"value", js::What::value}, {"grad", js::What::grad}}};
 };
 
-}  // namespace js
 }  // namespace whisper

@@ -45,10 +45,15 @@
       "native/model/params.cpp",
       "native/model/stack.cpp",
       "native/model/whisper.cpp",
+      "native/optim/adafactor.cpp",
       "native/optim/adamw.cpp",
+      "native/optim/adamw_8bit.cpp",
       "native/optim/loss_scaler.cpp",
       "native/optim/optimizer_file.cpp",
+      "native/optim/optimizers.cpp",
       "native/optim/plan.cpp",
+      "native/optim/runs.cpp",
+      "native/optim/sgd.cpp",
       "native/optim/training.cpp"
     ],
     "binding_sources": [

@@ -1,7 +1,7 @@
 // Errors of whisper-tune: one class, a code for programs and one clear line for people.
 
 /**
- * What went wrong, for programs. The first six come from the engine and are spelled as in `native/core/error.h`.
+ * What went wrong, for programs. Those of the engine are listed in `native/core/error.h`.
  *
  * - `ERR_INVALID_ARGUMENT`: an option, flag or argument is wrong; the message names it, what was expected and what came.
  * - `ERR_SHAPE_MISMATCH`: a tensor has another shape than the model's configuration says.
@@ -12,7 +12,7 @@
  * - `ERR_FILE`: a file or folder is missing, unreadable or not writable.
  * - `ERR_DATA`: a data set's content is wrong (empty, missing column, undecodable audio, over-long label).
  * - `ERR_CONFIG`: a configuration or tokenizer file does not describe a Whisper model.
- * - `ERR_DIVERGED`: the loss or a gradient became NaN or infinite.
+ * - `ERR_DIVERGED`: the loss or a gradient became NaN or infinite, for good where there is a loss scaler.
  * - `ERR_ADDON`: the native addon could not be loaded.
  */
 export type ErrorCode =

@@ -15,7 +15,8 @@ enum class Code {
   CorruptFile,
   Cancelled,
   File,
-  Config
+  Config,
+  Diverged
 };
 
 class Error : public std::runtime_error {

@@ -3,14 +3,21 @@
 #include <cstdint>
 #include <deque>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backend.h"
+#include "core/spellings.h"
 
 namespace whisper {
 
 // The dtype in which weights are multiplied and activations are stored; masters, gradients and statistics are f32.
 enum class Precision { f32, f16, bf16 };
+template <>
+struct Spellings<Precision> {
+  static constexpr std::pair<const char*, Precision> list[] = {
+      {"f32", Precision::f32}, {"f16", Precision::f16}, {"bf16", Precision::bf16}};
+};
 
 constexpr DType dtype_of(Precision precision) {
   return precision == Precision::f16 ? DType::F16 : precision == Precision::bf16 ? DType::BF16 : DType::F32;

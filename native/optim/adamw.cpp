@@ -1,34 +1,35 @@
-// AdamW over flat buffers.
-#include "core/error.h"
-#include "optim/optimizer.h"
+// AdamW with moments in f32, in torch's order of operations or in that of transformers 4.
+#include "optim/runs.h"
 
 namespace whisper {
 namespace {
 
 class AdamW final : public Optimizer {
  public:
-  AdamW(Backend& backend, Params& params) : backend_(backend), params_(params) {
-    const Shape shape = params.grads().shape;
-    m_ = backend.zeros(shape);
-    v_ = backend.zeros(shape);
-  }
+  using Operation = void (Backend::*)(Acc value, Acc m, Acc v, In grad, In scale, AdamwHyper hyper);
+
+  AdamW(Backend& backend, Params& params, Operation operation)
+      : backend_(backend),
+        params_(params),
+        operation_(operation),
+        runs_(runs_of(params)),
+        m_(backend.zeros(params.grads().shape)),
+        v_(backend.zeros(params.grads().shape)) {}
 
   void update(const Hyperparameters& h, const Tensor& scale, int t) override {
-    for (const Param* p : params_.trained_in_memory_order()) {
-      const int64_t at = params_.grad_offset(*p), size = Params::aligned(p->shape.size());
-      const double rate = p->part == Part::encoder ? h.encoder_rate : h.decoder_rate;
-      backend_.adamw(params_.masters().part(params_.master_offset(*p), {size}), m_.part(at, {size}),
-                     v_.part(at, {size}), params_.grads().part(at, {size}), scale,
-                     {rate, h.beta1, h.beta2, h.epsilon, p->decay() ? h.weight_decay : 0, t});
+    for (const Run& run : runs_) {
+      const auto of = [&](const Tensor& states) { return states.part(run.grad, {run.size}); };
+      (backend_.*operation_)(params_.masters().part(run.master, {run.size}), of(m_), of(v_), of(params_.grads()), scale,
+                             run.adamw(h, t));
     }
   }
 
   std::vector<StateTensor> state() override {
     std::vector<StateTensor> list;
-    for (const Param& p : params_.list()) {
-      if (!p.grad) continue;
-      list.push_back({"exp_avg", &p, m_.part(params_.grad_offset(p), p.shape)});
-      list.push_back({"exp_avg_sq", &p, v_.part(params_.grad_offset(p), p.shape)});
+    for (const Param* p : params_.trained_in_memory_order()) {
+      const int64_t at = params_.grad_offset(*p);
+      list.push_back({"exp_avg", p, m_.part(at, p->shape)});
+      list.push_back({"exp_avg_sq", p, v_.part(at, p->shape)});
     }
     return list;
   }
@@ -36,15 +37,16 @@ class AdamW final : public Optimizer {
  private:
   Backend& backend_;
   Params& params_;
-  Tensor m_, v_;
+  const Operation operation_;
+  const std::vector<Run> runs_;
+  const Tensor m_, v_;  // one element per element of the gradients
 };
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_optimizer(Backend& backend, Params& params, const OptimizerOptions& options) {
-  if (options.name != OptimizerOptions::Name::adamw_torch)
-    fail(Code::InvalidArgument, "optimizer: only adamw_torch is there");
-  return std::make_unique<AdamW>(backend, params);
+std::unique_ptr<Optimizer> make_adamw(Backend& backend, Params& params, const OptimizerOptions& options) {
+  const bool hf = options.name == OptimizerOptions::Name::adamw_hf;
+  return std::make_unique<AdamW>(backend, params, hf ? &Backend::adamw_hf : &Backend::adamw);
 }
 
 }  // namespace whisper

@@ -2,8 +2,9 @@
 // gradients divided before the update. The factor follows what the gradients bear (Micikevicius et al.,
 // arXiv:1710.03740).
 #pragma once
-#include <map>
-#include <string>
+#include <utility>
+
+#include "core/spellings.h"
 
 namespace whisper {
 
@@ -19,25 +20,39 @@ struct LossScaling {
   int hysteresis = 2;  // deepspeed: overflows before the factor is halved
   double minimum = 1;  // deepspeed: an overflow at this factor is an error
 };
+template <>
+struct Spellings<LossScaling::Kind> {
+  static constexpr std::pair<const char*, LossScaling::Kind> list[] = {{"none", LossScaling::Kind::none},
+                                                                       {"torch", LossScaling::Kind::torch},
+                                                                       {"deepspeed", LossScaling::Kind::deepspeed}};
+};
 
 class LossScaler {
  public:
+  // Throws InvalidArgument for options that make no sense.
   explicit LossScaler(const LossScaling& options);
 
-  float scale() const { return scale_; }
-  // After each step. Throws LossScale (DeepSpeed's form) on an overflow at the smallest factor.
+  LossScaling::Kind kind() const { return options_.kind; }
+  float scale() const { return state_.scale; }
+
+  // After each step. Throws Diverged on an overflow when the factor cannot fall: at DeepSpeed's minimum, and in torch's
+  // form, which has none, at the smallest normal f32.
   void update(bool overflow);
 
-  // As text in the metadata of the optimizer's file; load throws CorruptFile naming `path`, and InvalidArgument when
-  // the file is of another kind.
-  std::map<std::string, std::string> save() const;
-  void load(const std::map<std::string, std::string>& metadata, const std::string& path);
+  // What a resumed run goes on with.
+  struct State {
+    float scale = 1;
+    int clean = 0;       // torch: steps since the last overflow or doubling; deepspeed: since the last overflow
+    int hysteresis = 0;  // deepspeed: the overflow after which the factor is halved counts it down to 1
+  };
+  const State& state() const { return state_; }
+  void resume(const State& state) { state_ = state; }
 
  private:
+  void grow();
+
   LossScaling options_;
-  float scale_ = 1;
-  int clean_ = 0;       // steps since the last overflow or change of the factor
-  int hysteresis_ = 0;  // overflows left
+  State state_;
 };
 
 }  // namespace whisper

@@ -1,54 +1,208 @@
-// See optimizer_file.h.
+// Writing and reading of an optimizer's file.
 #include "optim/optimizer_file.h"
 
+#include <cmath>
+#include <cstring>
+#include <deque>
+#include <limits>
+#include <locale>
+#include <set>
+#include <sstream>
+
+#include "core/dynamic_map.h"
 #include "core/error.h"
 
 namespace whisper {
 namespace {
 
+using Sizes = std::vector<int64_t>;
+
+constexpr int64_t block = 256, old_block = 2048;
+
+int64_t blocks(int64_t elements, int64_t size) { return (elements + size - 1) / size; }
+
 std::string name_of(const StateTensor& s) { return s.kind + "." + s.param->name; }
+std::string absmax_name(const StateTensor& s) { return (s.is_signed ? "absmax1." : "absmax2.") + s.param->name; }
+const char* map_name(bool is_signed) { return is_signed ? "qmap1" : "qmap2"; }
+const auto& map_of(bool is_signed) { return is_signed ? signed_dynamic_map : unsigned_dynamic_map; }
+
+Sizes sizes(const Shape& shape) { return {shape.dims.begin(), shape.dims.begin() + shape.rank}; }
+
+Sizes file_shape(const StateTensor& s) {
+  const Param& p = *s.param;
+  if (s.absmax && p.layout == Layout::taps) return {p.shape[0], 3, p.shape[1] / 3};
+  return s.absmax || s.tensor.shape == p.shape ? p.file_shape() : sizes(s.tensor.shape);
+}
+
+std::string text(const Sizes& shape) {
+  std::string list;
+  for (int64_t size : shape) list += (list.empty() ? "" : ", ") + std::to_string(size);
+  return "[" + list + "]";
+}
+
+// The option that makes a run one that the file is of.
+std::string option(const std::string& key, const std::string& value) {
+  if (key == "optimizer") return "--optim " + value;
+  if (key == "eight_bit_embeddings") return value == "true" ? "--eight_bit_embeddings" : "no --eight_bit_embeddings";
+  if (key == "precision") return value == "f32" ? "neither --fp16 nor --bf16" : value == "f16" ? "--fp16" : "--bf16";
+  if (key == "trained")
+    return value == "decoder" ? "--freeze_encoder" : value == "encoder" ? "--freeze_decoder" : "nothing frozen";
+  return "--" + key + " " + value;
+}
 
 }  // namespace
 
 void write_optimizer_file(const std::string& path, Backend& backend, const std::vector<StateTensor>& state,
                           const Metadata& metadata) {
-  std::vector<std::vector<float>> host;
+  std::deque<std::vector<float>> numbers;
+  std::deque<std::vector<uint8_t>> codes;
   std::vector<NamedTensor> tensors;
+  const auto add = [&](const std::string& name, const Sizes& shape, std::vector<float> data) {
+    const auto& kept = numbers.emplace_back(std::move(data));
+    tensors.push_back({name, "F32", shape, kept.data(), kept.size() * sizeof(float)});
+  };
+  const auto download = [&](void* to, const Tensor& from, size_t bytes) {
+    backend.synchronize();
+    backend.download(to, from.address, bytes);
+  };
+  const auto flat = [&](const Tensor& tensor) {
+    std::vector<float> data(static_cast<size_t>(tensor.shape.size()));
+    download(data.data(), tensor, data.size() * sizeof(float));
+    return data;
+  };
+
   for (const StateTensor& s : state) {
-    const auto& data = host.emplace_back(to_file_layout(backend, *s.param, s.tensor));
-    tensors.push_back({name_of(s), "F32", s.param->file_shape(), data.data(), data.size() * sizeof(float)});
+    if (!s.absmax) {
+      const bool like_param = s.tensor.shape == s.param->shape;
+      add(name_of(s), file_shape(s), like_param ? to_file_layout(backend, *s.param, s.tensor) : flat(s.tensor));
+      continue;
+    }
+    auto& kept = codes.emplace_back(static_cast<size_t>(s.param->shape.size()));
+    download(kept.data(), s.tensor, kept.size());
+    tensors.push_back({name_of(s), "U8", file_shape(s), kept.data(), kept.size()});
+    add(absmax_name(s), {s.absmax.shape.size()}, flat(s.absmax));
   }
+  if (!codes.empty())
+    for (const bool is_signed : {true, false}) {
+      const auto& map = map_of(is_signed);
+      tensors.push_back({map_name(is_signed), "F32", {256}, map.data(), sizeof map});
+    }
   save_safetensors(path, tensors, metadata);
 }
 
-uint64_t OptimizerFile::count(const char* key) const {
-  const auto found = metadata().find(key);
-  const std::string text = found == metadata().end() ? "" : found->second;
-  if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != text.npos)
-    fail(Code::CorruptFile, file_.path(), ": the metadata have no whole number '", key, "'");
-  return std::stoull(text);
+// --- Reading: the metadata ------------------------------------------------------------------------------------------
+
+const std::string& OptimizerFile::metadata(const std::string& key) const {
+  const auto found = file_.metadata().find(key);
+  if (found == file_.metadata().end())
+    fail(Code::CorruptFile, file_.path(), ": the metadata have no '", key, "'; is it an optimizer's file?");
+  return found->second;
+}
+
+void OptimizerFile::check_run(const RunTraits& run) const {
+  for (const auto& [key, now] : run) {
+    const std::string& was = metadata(key);
+    if (was != now)
+      fail(Code::InvalidArgument, file_.path(), ": ", key, " was ", was, " and is ", now, " now: resume with ",
+           option(key, was),
+           ", or start a new run from the checkpoint's weights with --model_name_or_path and another --output_dir");
+  }
+}
+
+int64_t OptimizerFile::count(const char* key, int64_t most) const {
+  const std::string& text = metadata(key);
+  const bool digits = !text.empty() && text.size() <= 18 && text.find_first_not_of("0123456789") == text.npos;
+  if (!digits || std::stoll(text) > most)
+    fail(Code::CorruptFile, file_.path(), ": metadata '", key, "': expected a whole number up to ", most, ", got '",
+         text, "'");
+  return std::stoll(text);
+}
+
+float OptimizerFile::number(const char* key) const {
+  std::istringstream in(metadata(key));
+  in.imbue(std::locale::classic());
+  float value = 0;
+  if (!(in >> value) || !in.eof() || !(value > 0) || !std::isfinite(value))
+    fail(Code::CorruptFile, file_.path(), ": metadata '", key, "': expected a positive number, got '", in.str(), "'");
+  return value;
+}
+
+// --- Reading: the tensors -------------------------------------------------------------------------------------------
+
+const Safetensors::Entry& OptimizerFile::entry(const std::string& name, const char* dtype) const {
+  const Safetensors::Entry* found = file_.find(name);
+  if (!found) fail(Code::CorruptFile, file_.path(), ": tensor ", name, " is missing");
+  if (found->dtype != dtype)
+    fail(Code::CorruptFile, file_.path(), ": tensor ", name, " is ", found->dtype, ", expected ", dtype);
+  return *found;
+}
+
+const Safetensors::Entry& OptimizerFile::entry(const std::string& name, const char* dtype, const Sizes& shape) const {
+  const Safetensors::Entry& found = entry(name, dtype);
+  if (found.shape != shape)
+    fail(Code::ShapeMismatch, file_.path(), ": tensor ", name, " has shape ", text(found.shape), ", expected ",
+         text(shape));
+  return found;
+}
+
+void OptimizerFile::check(const StateTensor& s) const {
+  if (!s.absmax) return void(entry(name_of(s), "F32", file_shape(s)));
+  const Safetensors::Entry& codes = entry(name_of(s), "U8");
+  if (codes.shape != s.param->file_shape()) entry(name_of(s), "U8", file_shape(s));
+  const int64_t n = s.param->shape.size();
+  const Safetensors::Entry& absmax = entry(absmax_name(s), "F32");
+  if (absmax.shape != Sizes{blocks(n, old_block)}) entry(absmax_name(s), "F32", {blocks(n, block)});
 }
 
 void OptimizerFile::read(Backend& backend, const std::vector<StateTensor>& state) const {
+  std::set<std::string> known;
   for (const StateTensor& s : state) {
-    const Safetensors::Entry* entry = file_.find(name_of(s));
-    if (!entry)
-      fail(Code::CorruptFile, file_.path(), ": ", name_of(s),
-           " is missing; was the optimizer saved with other frozen parts?");
-    if (entry->shape != s.param->file_shape())
-      fail(Code::ShapeMismatch, file_.path(), ": ", name_of(s), " has another shape than the parameter");
+    check(s);
+    known.insert(name_of(s));
+    if (s.absmax) known.insert({absmax_name(s), map_name(s.is_signed)});
+    if (s.absmax) entry(map_name(s.is_signed), "F32", {256});
   }
-  if (file_.entries().size() != state.size())
-    fail(Code::CorruptFile, file_.path(), ": ", file_.entries().size(), " tensors, expected ", state.size(),
-         "; was the optimizer saved with other frozen parts?");
-
-  std::vector<float> host;
-  for (const StateTensor& s : state) {
-    host.resize(static_cast<size_t>(s.param->shape.size()));
-    file_.read_f32(*file_.find(name_of(s)), name_of(s), host.data());
-    from_file_layout(backend, *s.param, s.tensor, host.data());
-  }
+  for (const auto& [name, unused] : file_.entries())
+    if (!known.contains(name))
+      fail(Code::CorruptFile, file_.path(), ": tensor ", name, " belongs to no parameter's state");
+  for (const StateTensor& s : state) read(backend, s);
   backend.synchronize();
+}
+
+void OptimizerFile::read(Backend& backend, const StateTensor& s) const {
+  if (s.absmax) return read_codes(backend, s);
+  const Safetensors::Entry& from = entry(name_of(s), "F32");
+  if (s.tensor.shape != s.param->shape) return backend.upload(s.tensor.address, from.data, from.bytes);
+  std::vector<float> host(static_cast<size_t>(s.tensor.shape.size()));
+  file_.read_f32(from, name_of(s), host.data());
+  from_file_layout(backend, *s.param, s.tensor, host.data());
+}
+
+void OptimizerFile::read_codes(Backend& backend, const StateTensor& s) const {
+  const Safetensors::Entry &codes = entry(name_of(s), "U8"), &absmax = entry(absmax_name(s), "F32"),
+                           &map = entry(map_name(s.is_signed), "F32");
+  const int64_t n = s.param->shape.size(), padded = s.tensor.shape.size();
+  const bool same_blocks = absmax.shape[0] == blocks(n, block), same_order = codes.shape == file_shape(s);
+  const auto& our_map = map_of(s.is_signed);
+  if (same_blocks && same_order && std::memcmp(map.data, our_map.data(), sizeof our_map) == 0) {
+    const uint8_t zero = s.is_signed ? 127 : 0;
+    std::vector<uint8_t> host(static_cast<size_t>(padded), zero);
+    std::memcpy(host.data(), codes.data, codes.bytes);
+    backend.upload(s.tensor.address, host.data(), host.size());
+    backend.upload(s.absmax.address, absmax.data, absmax.bytes);
+    return;
+  }
+  const Tensor numbers = backend.zeros({padded}), decoded = numbers.part(0, s.param->shape);
+  backend.dequantize(decoded, backend.from_host(codes.data, {n}, DType::U8),
+                     backend.from_host(absmax.data, {absmax.shape[0]}), backend.from_host(map.data, {256}),
+                     static_cast<int>(same_blocks ? block : old_block));
+  if (!same_order) {
+    std::vector<float> host(static_cast<size_t>(n));
+    backend.synchronize();
+    backend.download(host.data(), decoded.address, host.size() * sizeof(float));
+    from_file_layout(backend, *s.param, decoded, host.data());
+  }
+  backend.quantize(s.tensor, s.absmax, numbers, s.is_signed);
 }
 
 }  // namespace whisper

@@ -2,10 +2,14 @@
 #include "optim/training.h"
 
 #include <cmath>
+#include <iomanip>
+#include <limits>
+#include <locale>
+#include <sstream>
+#include <utility>
 
 #include "core/error.h"
 #include "core/random.h"
-#include "optim/optimizer_file.h"
 
 namespace whisper {
 
@@ -24,6 +28,30 @@ struct Listening {
   ~Listening() { context.cancel = nullptr; }
 };
 
+const TrainingOptions& checked(const TrainingOptions& o) {
+  const Regularization& r = o.regularization;
+  const std::pair<const char*, float> rates[] = {{"dropout", r.dropout},
+                                                 {"attention dropout", r.attention_dropout},
+                                                 {"activation dropout", r.activation_dropout},
+                                                 {"encoder layerdrop", r.encoder_layerdrop},
+                                                 {"decoder layerdrop", r.decoder_layerdrop}};
+  for (const auto& [name, rate] : rates)
+    if (!(rate >= 0 && rate < 1))
+      fail(Code::InvalidArgument, "training: the ", name, " must be at least 0 and below 1, got ", rate);
+  if (o.checkpointing.every < 1)
+    fail(Code::InvalidArgument, "training: checkpointing of every n-th block needs n of at least 1, got ",
+         o.checkpointing.every);
+  return o;
+}
+
+// A float such that reading it gives its bits again.
+std::string text(float x) {
+  std::ostringstream out;
+  out.imbue(std::locale::classic());
+  out << std::setprecision(std::numeric_limits<float>::max_digits10) << x;
+  return out.str();
+}
+
 // Of the random numbers of a micro-batch.
 uint64_t key_of(uint64_t seed, uint64_t batch) {
   const auto numbers = Philox(seed)(batch, stream_of("dropout"));
@@ -33,7 +61,7 @@ uint64_t key_of(uint64_t seed, uint64_t batch) {
 }  // namespace
 
 Training::Training(Whisper& model, const TrainingOptions& options)
-    : model_(model), context_(model.context()), scaler_(options.loss_scaling), seed_(options.seed) {
+    : model_(model), options_(checked(options)), context_(model.context()), scaler_(options.loss_scaling) {
   context_.checkpointing = options.checkpointing;
   context_.rates = options.regularization;
   model.params().train(model.backend(), !options.freeze_encoder, !options.freeze_decoder);
@@ -44,6 +72,8 @@ StepResult Training::step(const std::vector<Batch>& batches, const StepOptions& 
   if (batches.empty()) fail(Code::InvalidArgument, "step: no batches");
   if (o.scales.size() != batches.size())
     fail(Code::InvalidArgument, "step: ", o.scales.size(), " scales for ", batches.size(), " batches");
+  for (float scale : o.scales)
+    if (!std::isfinite(scale)) fail(Code::InvalidArgument, "step: a batch's scale must be finite, got ", scale);
   Backend& backend = model_.backend();
   const Tensor& grads = model_.params().grads();
 
@@ -55,9 +85,10 @@ StepResult Training::step(const std::vector<Batch>& batches, const StepOptions& 
   const Listening listening(context_, cancel);
   for (size_t i = 0; i < batches.size(); ++i) {
     cancel.check();
-    context_.key = key_of(seed_, batches_ + i);
-    result.losses.push_back(model_.accumulate(context_, batches[i], o.scales[i] * loss_scale, o.label_smoothing));
-    result.finite = result.finite && all_finite(result.losses.back());
+    context_.key = key_of(options_.seed, batches_ + i);
+    const float scale = o.scales[i] * loss_scale;  // beyond f32 it counts as an overflow, for it makes one
+    result.losses.push_back(model_.accumulate(context_, batches[i], scale, o.label_smoothing));
+    result.finite = result.finite && std::isfinite(scale) && all_finite(result.losses.back());
   }
 
   Tensor norm = backend.empty({1}), scale = backend.empty({1});
@@ -78,16 +109,44 @@ StepResult Training::step(const std::vector<Batch>& batches, const StepOptions& 
   return result;
 }
 
+RunTraits Training::traits() const {
+  const Params& params = model_.params();
+  const bool encoder = params.trained(Part::encoder), decoder = params.trained(Part::decoder);
+  RunTraits traits{{"optimizer", spelling_of(options_.optimizer.name)},
+                   {"precision", spelling_of(model_.precision)},
+                   {"trained", encoder && decoder ? "all"
+                               : encoder          ? "encoder"
+                                                  : "decoder"},
+                   {"loss_scaler", spelling_of(scaler_.kind())}};
+  if (options_.optimizer.name == OptimizerOptions::Name::adamw_bnb_8bit)
+    traits.emplace_back("eight_bit_embeddings", options_.optimizer.eight_bit_embeddings ? "true" : "false");
+  return traits;
+}
+
 void Training::save(const std::string& path) {
-  write_optimizer_file(path, model_.backend(), optimizer_->state(),
-                       {{"format", "pt"}, {"step", std::to_string(steps_)}, {"batches", std::to_string(batches_)}});
+  const LossScaler::State& scaler = scaler_.state();
+  Metadata metadata{{"format", "pt"},
+                    {"step", std::to_string(steps_)},
+                    {"batches", std::to_string(batches_)},
+                    {"loss_scale", text(scaler.scale)},
+                    {"loss_scale_clean_steps", std::to_string(scaler.clean)},
+                    {"loss_scale_hysteresis", std::to_string(scaler.hysteresis)}};
+  for (const auto& trait : traits()) metadata.insert(trait);
+  write_optimizer_file(path, model_.backend(), optimizer_->state(), metadata);
 }
 
 void Training::load(const std::string& path) {
   const OptimizerFile file(path);
-  const uint64_t steps = file.count("step"), batches = file.count("batches");
+  file.check_run(traits());
+  constexpr int most = std::numeric_limits<int>::max();
+  const auto steps = static_cast<int>(file.count("step", most));
+  const auto batches = static_cast<uint64_t>(file.count("batches", most));
+  const LossScaler::State scaler{.scale = file.number("loss_scale"),
+                                 .clean = static_cast<int>(file.count("loss_scale_clean_steps", most)),
+                                 .hysteresis = static_cast<int>(file.count("loss_scale_hysteresis", most))};
   file.read(model_.backend(), optimizer_->state());
-  steps_ = static_cast<int>(steps), batches_ = batches;
+  steps_ = steps, batches_ = batches;
+  scaler_.resume(scaler);
 }
 
 }  // namespace whisper

@@ -7,6 +7,7 @@
 #include "model/whisper.h"
 #include "optim/loss_scaler.h"
 #include "optim/optimizer.h"
+#include "optim/optimizer_file.h"
 
 namespace whisper {
 
@@ -36,26 +37,31 @@ struct StepResult {
 
 class Training {
  public:
+  // Throws InvalidArgument for options that make no sense.
   Training(Whisper& model, const TrainingOptions& options);
 
-  // Gradients of all micro-batches, clipping, one update. Gradients start from zero. A step whose gradients overflow
-  // lowers the loss scale and counts nowhere else.
+  // Gradients of all micro-batches, clipping, one update. Gradients start from zero. A step whose gradients are not
+  // finite lowers the loss scale and takes its turn of the random numbers, and changes nothing else; where the loss
+  // scale cannot fall, it throws Diverged.
   StepResult step(const std::vector<Batch>& batches, const StepOptions& options, const Cancel& cancel);
   int steps_done() const { return steps_; }
 
   // The optimizer's state by parameter name, the number of steps, the loss scale and the place in the random numbers,
-  // as safetensors (optim/optimizer_file.h).
+  // as safetensors (optim/optimizer_file.h). load() throws CorruptFile, ShapeMismatch or, for the file of a run with
+  // other options, InvalidArgument, and then leaves everything as it was.
   void save(const std::string& path);
   void load(const std::string& path);
 
   Context& context() { return context_; }
 
  private:
+  RunTraits traits() const;
+
   Whisper& model_;
+  const TrainingOptions options_;
   Context context_;
   LossScaler scaler_;
   std::unique_ptr<Optimizer> optimizer_;
-  const uint64_t seed_;
   int steps_ = 0;         // updates made
   uint64_t batches_ = 0;  // micro-batches seen: what dropout draws by
 };
