@@ -18,6 +18,7 @@
 #include "cpu/thread_pool.h"
 
 using whisper::DType;
+using whisper::Dropout;
 using whisper::Shape;
 using whisper::Tensor;
 using whisper::View;
