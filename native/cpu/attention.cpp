@@ -15,7 +15,7 @@ constexpr int64_t kFewQueries = 4;  // up to this many, each query reads keys an
 // A thread's workspace of the forward pass: panels of all keys and values of a head, and of a block of its queries.
 struct ForwardSpace {
   Panels k, v, q;
-  float *scores, *out, *max, *sum, *rescale;
+  float *scores, *factors, *out, *max, *sum, *rescale;
   int64_t floats;
 
   ForwardSpace(Parts&& parts, const GemmKernels& kernels, const AttentionSize& size)
@@ -23,6 +23,7 @@ struct ForwardSpace {
         v(parts.panels(size.width, kernels.tile_rows, size.source)),
         q(parts.panels(kQueries, kernels.tile_columns, size.width)),
         scores(parts.floats(kKeys * kQueries)),
+        factors(parts.floats(size.dropout ? kKeys * kQueries : 0)),
         out(parts.floats(size.width * kQueries)),
         max(parts.floats(kQueries)),
         sum(parts.floats(kQueries)),
@@ -31,8 +32,8 @@ struct ForwardSpace {
 };
 
 // Queries [t, t + n) of a head, n <= kQueries. `lse` may be null.
-void forward_block(const Kernels& kernels, const AttentionSize& size, const ForwardSpace& w, const Rows& q, int64_t t,
-                   int64_t n, const RowsOf<float>& o, float* lse) {
+void forward_block(const Kernels& kernels, const AttentionSize& size, const ForwardSpace& w, int64_t head,
+                   const Rows& q, int64_t t, int64_t n, const RowsAt<Floats>& o, float* lse) {
   const int64_t lanes = kernels.gemm.tile_columns, columns = round_up(n, lanes), step = keys_of_tile(kernels.gemm);
   const int64_t limit = size.visible(t + n - 1);
   w.q.fill(kernels.gemm.pack_b_across, q, t, n, 0, size.width);
@@ -42,40 +43,37 @@ void forward_block(const Kernels& kernels, const AttentionSize& size, const Forw
     const int64_t keys = std::min(step, limit - s);
     multiply(kernels.gemm, w.k, s, keys, 0, size.width, w.q.data, lanes, w.q.spacing(), {w.scores, kQueries}, columns,
              false);
-    kernels.attention.softmax_tile(w.scores, {keys, columns, kQueries, size.visible(t) - s, size.scale}, w.max, w.sum,
-                                   w.rescale);
+    const ScoreTile tile = tile_of(kernels.attention, size, head, t, columns, s, keys, w.factors);
+    kernels.attention.softmax_tile(w.scores, tile, w.max, w.sum, w.rescale);
     if (s > 0) kernels.attention.scale_columns(w.out, size.width, columns, kQueries, w.rescale);
     multiply(kernels.gemm, w.v, 0, size.width, s, keys, w.scores, kQueries, lanes, {w.out, kQueries}, columns, s > 0);
   }
-  float* rows[kQueries];
-  for (int64_t j = 0; j < n; ++j) {
-    rows[j] = o.row(t + j);
-    if (lse) lse[t + j] = size.scale * w.max[j] + std::log(w.sum[j]);
-  }
+  for (int64_t j = 0; lse && j < n; ++j) lse[t + j] = size.scale * w.max[j] + std::log(w.sum[j]);
   for (int64_t j = 0; j < columns; ++j) w.sum[j] = 1.0f / w.sum[j];
-  kernels.attention.store_transposed(rows, w.out, size.width, n, kQueries, w.sum, false);
+  kernels.attention.store_transposed(o.row(t), o.row_stride, w.out, size.width, n, kQueries, w.sum, false);
 }
 
-// Few queries, as in decoding: scores, softmax and weighted sum straight from the rows of the cache.
+// Few queries, as in decoding: scores, softmax and weighted sum straight from the rows of the cache, as it is stored.
 void few_queries(const Kernels& kernels, const AttentionSize& size, const Out& o, float* lse, const In& q, const In& k,
                  const In& v) {
   thread_local Scratch scratch;
-  float* const scores = scratch.take<float>(size.source * threads());
+  const int64_t share = round_up(size.width, 16) + size.source;
+  float* const memory = scratch.take<float>(share * threads());
   const int64_t count = size.batch * size.heads, chunk = std::max<int64_t>(1, (1 << 16) / (size.source * size.width));
   parallel_for(count, chunk, [&](int64_t begin, int64_t end) {
-    float* const p = scores + thread_index() * size.source;
+    float* const query = memory + thread_index() * share;
+    float* const p = query + round_up(size.width, 16);
     for (int64_t i = begin; i < end; ++i) {
       const int64_t b = i / size.heads, h = i % size.heads;
       const Rows queries = head_of(q, b, h, size.width), keys = head_of(k, b, h, size.width);
       const Rows values = head_of(v, b, h, size.width);
       for (int64_t t = 0; t < size.time; ++t) {
         const int64_t n = size.visible(t);
-        const auto* const query = static_cast<const float*>(queries.row(t).address);
+        kernels.elementwise.cast(query, queries.row(t), size.width);
         kernels.gemm.dots(1, n, size.width, &query, keys.data, keys.row_stride, nullptr, &p);
         const float log_sum = kernels.attention.softmax(p, n, size.scale);
         if (lse) lse[i * size.time + t] = log_sum;
-        kernels.attention.weighted_sum(head_of(o, b, h, size.width).row(t), p,
-                                       static_cast<const float*>(values.data.address), values.row_stride, n,
+        kernels.attention.weighted_sum(head_of(o, b, h, size.width).row(t), p, values.data, values.row_stride, n,
                                        size.width);
       }
     }
@@ -85,12 +83,12 @@ void few_queries(const Kernels& kernels, const AttentionSize& size, const Out& o
 }  // namespace
 
 void CpuBackend::attention(Out o, Out lse, In q, In k, In v, int heads, bool causal, Dropout dropout) {
-  if (dropout) fail(Code::InvalidArgument, "attention: dropout is not there");
   const Expect op("attention");
-  const AttentionSize size(op, "attention", q, k, v, heads, causal);
-  op.strided("o", o, size.batch * size.time, heads * size.width);
+  const AttentionSize size(op, "attention", q, k, v, heads, causal, dropout);
+  op.strided("o", o, size.batch * size.time, heads * size.width, size.type);
   if (lse) op.flat("lse", lse, size.batch * heads * size.time);
-  if (size.time <= kFewQueries) return few_queries(kernels_, size, o, lse.as<float>(), q, k, v);
+  if (size.batch == 0 || size.time == 0) return;
+  if (size.time <= kFewQueries && !dropout) return few_queries(kernels_, size, o, lse.as<float>(), q, k, v);
   // Few heads are cut into parts of their queries, whole tiles where possible.
   const int64_t wanted = std::min(divide_up(kTasks, size.batch * heads), divide_up(size.time, kQueries));
   const int64_t part = round_up(divide_up(size.time, wanted), kQueries), parts = divide_up(size.time, part);
@@ -106,7 +104,7 @@ void CpuBackend::attention(Out o, Out lse, In q, In k, In v, int heads, bool cau
       w.k.fill(kernels_.gemm.pack_a_across, head_of(k, b, h, size.width), 0, limit, 0, size.width);
       w.v.fill(kernels_.gemm.pack_a_along, head_of(v, b, h, size.width), 0, size.width, 0, limit);
       for (int64_t t = t0; t < t1; t += kQueries)
-        forward_block(kernels_, size, w, head_of(q, b, h, size.width), t, std::min(kQueries, t1 - t),
+        forward_block(kernels_, size, w, i / parts, head_of(q, b, h, size.width), t, std::min(kQueries, t1 - t),
                       head_of(o, b, h, size.width), lse ? lse.as<float>() + i / parts * size.time : nullptr);
     }
   });

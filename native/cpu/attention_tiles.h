@@ -29,14 +29,25 @@ constexpr int64_t round_up(int64_t n, int64_t d) { return divide_up(n, d) * d; }
 // Keys down a tile: whole A panels.
 inline int64_t keys_of_tile(const GemmKernels& kernels) { return kKeys / kernels.tile_rows * kernels.tile_rows; }
 
+// The sizes of a call, and what else all parts of it have to know.
 struct AttentionSize {
   int64_t batch, heads, time, source, width;
   bool causal;
   float scale;
+  DType type;  // of every operand but lse
+  Dropout dropout;
 
-  // Checks q, k and v against each other.
-  AttentionSize(const Expect& op, const char* name, const In& q, const In& k, const In& v, int heads, bool causal)
-      : batch(q.shape[0]), heads(heads), time(q.shape[1]), source(k.shape[1]), causal(causal) {
+  // Checks q, k and v against each other, and the dropout.
+  AttentionSize(const Expect& op, const char* name, const In& q, const In& k, const In& v, int heads, bool causal,
+                const Dropout& dropout)
+      : batch(q.shape[0]),
+        heads(heads),
+        time(q.shape[1]),
+        source(k.shape[1]),
+        causal(causal),
+        type(op.compute("q", q)),
+        dropout(dropout) {
+    op.rate(dropout);
     op.rank("q", q, 3);
     op.rank("k", k, 3);
     op.rank("v", v, 3);
@@ -44,9 +55,9 @@ struct AttentionSize {
     if (heads < 1 || all % heads) fail(Code::ShapeMismatch, name, ": ", heads, " heads do not divide rows of ", all);
     if (k.shape[0] != batch) fail(Code::ShapeMismatch, name, ": k ", k.shape, ", expected a batch of ", batch);
     if (v.shape[0] != batch) fail(Code::ShapeMismatch, name, ": v ", v.shape, ", expected a batch of ", batch);
-    op.strided("q", q, batch * time, all);
-    op.strided("k", k, batch * source, all);
-    op.strided("v", v, batch * source, all);
+    op.strided("q", q, batch * time, all, type);
+    op.strided("k", k, batch * source, all, type);
+    op.strided("v", v, batch * source, all, type);
     if (source < (causal ? time : 1))
       fail(Code::ShapeMismatch, name, ": k ", k.shape, ", expected at least ", causal ? time : 1,
            " keys for each batch entry");
@@ -56,14 +67,20 @@ struct AttentionSize {
 
   // Query t sees the keys below this, the next query one more.
   int64_t visible(int64_t t) const { return causal ? source - time + t + 1 : source; }
+  // The number of a probability in the dropout's sequence; heads are counted through the batch.
+  uint64_t number(int64_t head, int64_t t, int64_t s) const {
+    return (static_cast<uint64_t>(head) * static_cast<uint64_t>(time) + static_cast<uint64_t>(t)) *
+               static_cast<uint64_t>(source) +
+           static_cast<uint64_t>(s);
+  }
 };
 
 // One head of one batch entry: rows are its queries or keys.
 inline Rows head_of(const In& x, int64_t batch, int64_t head, int64_t width) {
   return {ConstFloats(x.address, x.dtype) + (batch * x.batch_stride + head * width), x.row_stride};
 }
-inline RowsOf<float> head_of(const Out& x, int64_t batch, int64_t head, int64_t width) {
-  return {x.as<float>() + batch * x.batch_stride + head * width, x.row_stride};
+inline RowsAt<Floats> head_of(const Out& x, int64_t batch, int64_t head, int64_t width) {
+  return {Floats(x.address, x.dtype) + (batch * x.batch_stride + head * width), x.row_stride};
 }
 
 // Panels of `lines` lines (a tile's rows or columns) and `depth` steps of k, one behind the other (kernels/gemm.h).
@@ -95,6 +112,17 @@ struct Parts {
     return {floats(Panels::elements(count, lines, depth)), lines, depth};
   }
 };
+
+// The tile of scores of `columns` queries from t on and `keys` keys from s on. Its factors of dropout, if there is any,
+// are made in `factors`.
+inline ScoreTile tile_of(const AttentionKernels& kernels, const AttentionSize& size, int64_t head, int64_t t,
+                         int64_t columns, int64_t s, int64_t keys, float* factors) {
+  ScoreTile tile{keys, columns, kQueries, size.visible(t) - s, size.scale};
+  if (!size.dropout) return tile;
+  kernels.dropout_factors(factors, tile, size.dropout, size.number(head, t, s), size.source);
+  tile.factors = factors;
+  return tile;
+}
 
 // C[count, columns] (+)= A·B with A's lines from `line` and its steps from k0 on.
 inline void multiply(const GemmKernels& kernels, const Panels& a, int64_t line, int64_t count, int64_t k0,

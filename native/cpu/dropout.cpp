@@ -14,8 +14,7 @@ void CpuBackend::dropout(Out y, In x, Dropout dropout) {
   const int64_t n = x.shape.size();
   op.flat("x", x, n, op.compute("x", x));
   op.flat("y", y, n, op.compute("y", y));
-  if (!(dropout.rate >= 0 && dropout.rate < 1))
-    fail(Code::InvalidArgument, "dropout: rate is ", dropout.rate, ", expected at least 0 and below 1");
+  op.rate(dropout);
   const uint32_t threshold = dropout.threshold();
   const float scale = dropout.scale();
   cpu::parallel_for(n, cpu::chunk_elements, [&](int64_t begin, int64_t end) {

@@ -2,6 +2,7 @@
 // A wrong operand throws ShapeMismatch (InvalidArgument when it is absent, of another type, or spaced where it must not
 // be), naming the operation, the operand, what came and what was expected.
 #pragma once
+#include "core/dropout.h"
 #include "core/error.h"
 #include "core/tensor.h"
 
@@ -50,6 +51,10 @@ class Expect {
     if (!v || v.dtype == DType::F32) return DType::F32;
     present(name, v, compute);
     return compute;
+  }
+  void rate(const Dropout& dropout) const {
+    if (!(dropout.rate >= 0 && dropout.rate < 1))
+      fail(Code::InvalidArgument, op_, ": rate is ", dropout.rate, ", expected at least 0 and below 1");
   }
   void present(const char* name, const View& v, DType type) const {
     if (!v) fail(Code::InvalidArgument, op_, ": ", name, " is absent");

@@ -16,13 +16,21 @@ const integers = (end, ...shape) => ({
   data: Int32Array.from(noise(...shape).data, (v) => (v + 1) * 0.5 * end),
   shape,
 });
+// The upper halves of f32.
+const bf16 = ({ data, shape }) => ({
+  data: Uint16Array.from(new Uint32Array(data.buffer), (bits) => bits >>> 16),
+  shape,
+  dtype: 'bf16',
+});
+const storages = { f32: (operand) => operand, bf16 };
 
 function digests() {
   state = 1;
   const ops = addon().ops('cpu');
   const found = {};
   const run = (name, outputs, ...read) => {
-    ops[name](...outputs, ...read);
+    const [op] = name.split(',');
+    ops[op](...outputs, ...read);
     const hash = createHash('sha256');
     for (const { data } of outputs) hash.update(new Uint8Array(data.buffer));
     found[name] = hash.digest('hex');
@@ -48,10 +56,22 @@ function digests() {
     ...[noise(rows, width), noise(rows, 200), noise(width, 200), false],
   );
   run('embedBackward', [noise(50, width), noise(100, width)], noise(5, 100, width), integers(50, 5, 100), 3);
-  const qkv = () => noise(2, 150, 128);
-  const [q, k, v, o, lse] = [qkv(), qkv(), qkv(), qkv(), noise(2, 2, 150)];
-  run('attention', [o, lse], q, k, v, 2, true);
-  run('attentionBackward', [qkv(), qkv(), qkv()], qkv(), q, k, v, o, lse, 2, true);
+  for (const [storage, stored] of Object.entries(storages)) {
+    // Heads that are cut into parts, and heads enough to be left whole.
+    for (const [batch, heads, time] of [
+      [2, 2, 150],
+      [17, 1, 60],
+    ]) {
+      for (const rate of [0, 0.1]) {
+        const what = `, ${storage}, ${batch * heads} heads, dropout ${rate}`;
+        const rows = () => stored(noise(batch, time, 64 * heads));
+        const [q, k, v, o, lse] = [rows(), rows(), rows(), rows(), noise(batch, heads, time)];
+        const how = [heads, true, { rate, key: 1, stream: 2 }];
+        run(`attention${what}`, [o, lse], q, k, v, ...how);
+        run(`attentionBackward${what}`, [rows(), rows(), rows()], rows(), q, k, v, o, lse, ...how);
+      }
+    }
+  }
   const labels = integers(vocab, rows);
   run(
     'classifier',

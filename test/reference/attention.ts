@@ -7,6 +7,8 @@ export interface AttentionShape {
   width: number;
   heads: number;
   causal: boolean;
+  /** What dropout multiplies the probabilities [batch, heads, time, source] by; nothing without it. */
+  factors?: Float64Array | undefined;
 }
 
 /** Calls f with the positions of each head's query row, its keys that it sees, and its place in lse [batch, heads, time]. */
@@ -40,8 +42,8 @@ export function attention(q: Float64Array, k: Float64Array, v: Float64Array, sha
     const scores = keys.map((key) => dot(q, query, k, key, size) / Math.sqrt(size));
     const top = Math.max(...scores);
     lse[row] = top + Math.log(scores.reduce((sum, s) => sum + Math.exp(s - top), 0));
-    for (const [i, key] of keys.entries()) {
-      const p = Math.exp(scores[i]! - lse[row]!);
+    for (const [s, key] of keys.entries()) {
+      const p = Math.exp(scores[s]! - lse[row]!) * (shape.factors?.[row * shape.source + s] ?? 1);
       for (let d = 0; d < size; d++) o[query + d]! += p * v[key + d]!;
     }
   });
@@ -57,11 +59,12 @@ export function attentionBackward(
   const [dq, dk, dv] = [new Float64Array(q.length), new Float64Array(k.length), new Float64Array(v.length)];
   eachQuery(shape, (query, keys, row) => {
     const delta = dot(d_o, query, o, query, size);
-    for (const key of keys) {
+    for (const [s, key] of keys.entries()) {
+      const factor = shape.factors?.[row * shape.source + s] ?? 1;
       const p = Math.exp(scale * dot(q, query, k, key, size) - lse[row]!);
-      const ds = scale * p * (dot(d_o, query, v, key, size) - delta);
+      const ds = scale * p * (factor * dot(d_o, query, v, key, size) - delta);
       for (let d = 0; d < size; d++) {
-        dv[key + d]! += p * d_o[query + d]!;
+        dv[key + d]! += factor * p * d_o[query + d]!;
         dq[query + d]! += ds * k[key + d]!;
         dk[key + d]! += ds * q[query + d]!;
       }

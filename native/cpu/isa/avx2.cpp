@@ -24,6 +24,10 @@ struct M {
   __m256 v;
 };
 
+typedef uint64_t L __attribute__((vector_size(32)));
+// The products of the lower halves of the lanes.
+inline L multiply_low(L a, L b) { return (L)_mm256_mul_epu32((__m256i)a, (__m256i)b); }
+
 using whisper::bf16;
 using whisper::f16;
 inline __m128i load_bits(const void* p, int n) {  // the first n of eight 16-bit numbers, the rest zero

@@ -27,6 +27,10 @@ struct M {
   __mmask16 v;
 };
 
+typedef uint64_t L __attribute__((vector_size(64)));
+// The products of the lower halves of the lanes.
+inline L multiply_low(L a, L b) { return (L)_mm512_mul_epu32((__m512i)a, (__m512i)b); }
+
 using whisper::bf16;
 using whisper::f16;
 inline F from_bf16(__m256i bits) { return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))}; }

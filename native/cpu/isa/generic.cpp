@@ -25,6 +25,10 @@ struct M {  // a lane is all ones or all zeros
   F::I v;
 };
 
+typedef uint64_t L __attribute__((vector_size(16)));
+// The products of the lower halves of the lanes.
+inline L multiply_low(L a, L b) { return (a & uint64_t{0xffffffff}) * (b & uint64_t{0xffffffff}); }
+
 using whisper::bf16;
 using whisper::f16;
 inline F load(const f16* p, int n) {  // the first n lanes, the rest zero
