@@ -27,6 +27,7 @@ export {
   type LoadOptions,
   Whisper,
 } from './model/whisper.js';
+export type { NativePlan as MemoryPlan, Precision } from './native.js';
 export { type Features, type LogMelOptions, logMel } from './processor/features.js';
 export { basicNormalizer } from './processor/normalizers/basic.js';
 export { englishNormalizer } from './processor/normalizers/english.js';
@@ -36,6 +37,7 @@ export {
   type Task,
   WhisperTokenizer,
 } from './processor/tokenizer.js';
+export { type EstimateOptions, estimate } from './train/estimate.js';
 export type { TrainingEvent } from './train/events.js';
 export { Trainer, type TrainerOptions } from './train/trainer.js';
 export {

@@ -3,10 +3,10 @@ import { describeDrops } from '../data/drops.js';
 import { type Evaluation, evaluate } from '../evaluate/evaluate.js';
 import { Whisper } from '../model/whisper.js';
 import { CountReport, describeEvaluation } from '../report/progress.js';
-import { modelOptions } from '../train/arguments.js';
+import { modelOptions, precisionOptions } from '../train/arguments.js';
 import { boolean, choice, integer, required, string } from '../train/option.js';
 import { type Command, commonOptions, writeJson } from './command.js';
-import { noticeLanguage, openSplit, withModel } from './model.js';
+import { choosePrecision, noticeLanguage, openSplit, withModel } from './model.js';
 
 const options = {
   model_id: required('folder of the model', { aliases: ['model_name_or_path'] }),
@@ -25,6 +25,7 @@ const options = {
   loss: boolean('measure the loss too', false),
   predictions: boolean('add every row with its reference and its hypothesis to the JSON', false),
   device: modelOptions.device,
+  ...precisionOptions,
   ...commonOptions,
 };
 
@@ -39,7 +40,11 @@ export const evaluateCommand: Command<typeof options> = {
       text: options.textColumnName,
       audio: options.audioColumnName,
     });
-    const open = Whisper.fromPretrained(options.modelId, { device: options.device });
+    const open = Whisper.fromPretrained(options.modelId, {
+      device: options.device,
+      precision: choosePrecision(options),
+      trainable: false,
+    });
     return withModel(open, terminal, async (model) => {
       noticeLanguage(model, options.language, terminal);
       const rows: object[] = [];

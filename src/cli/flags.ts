@@ -136,6 +136,7 @@ function convert(flag: string, option: Option, text: string): unknown {
     usage(`${flag} must be ${expectation(option)}, got ${JSON.stringify(text)}`);
   switch (option.kind) {
     case 'string':
+      if (option.form && !option.form.pattern.test(text)) throw wrong();
       return text;
     case 'boolean': {
       const word = text.toLowerCase();
@@ -184,7 +185,7 @@ export function describeOptions(options: Options): string {
   return Object.entries(options)
     .map(([name, option]) => {
       const kind = { string: 'TEXT', integer: 'N', number: 'X', boolean: '' }[option.kind];
-      const values = option.choices ? option.choices.join('|') : kind;
+      const values = option.choices?.join('|') ?? option.form?.placeholder ?? kind;
       const aliases = (option.aliases ?? []).map((alias) => `, --${alias}`).join('');
       const fallback = option.required
         ? ' (required)'

@@ -1,7 +1,25 @@
 // Opening what commands work on: a model and a data set, from their options.
 import { openDataset, type Source } from '../data/index.js';
 import type { Whisper } from '../model/whisper.js';
+import type { Precision } from '../native.js';
+import { checkPrecision } from '../train/checks.js';
+import { precisionOf } from '../train/engine-options.js';
 import type { Terminal } from './command.js';
+import { spellFlag } from './flags.js';
+
+/**
+ * The precision that the flags ask for.
+ *
+ * @throws WhisperError `ERR_INVALID_ARGUMENT` when they ask for several
+ */
+export function choosePrecision(options: {
+  fp16: boolean;
+  bf16: boolean;
+  precision: Precision | undefined;
+}): Precision {
+  checkPrecision(options, spellFlag);
+  return precisionOf(options);
+}
 
 /** Loads a model for as long as `use` takes. */
 export async function withModel<T>(
@@ -13,8 +31,11 @@ export async function withModel<T>(
   try {
     const { encoder_layers: encoder, decoder_layers: decoder, d_model: width } = model.config;
     terminal.err(
-      `model ${model.folder}: ${encoder}+${decoder} layers of width ${width}, on ${model.device}\n`,
+      `model ${model.folder}: ${encoder}+${decoder} layers of width ${width}, ${model.precision} on ${model.device}\n`,
     );
+    if (model.precision !== 'f32' && model.device.startsWith('cpu')) {
+      terminal.err(`on the CPU ${model.precision} saves memory, not time: arithmetic is in f32\n`);
+    }
     return await use(model);
   } finally {
     await model.dispose();

@@ -1,20 +1,15 @@
 // whisper-tune plan: the memory that training or running a model takes, without loading one.
 import { WhisperError } from '../errors.js';
-import { checkModelFolder } from '../model/checkpoint.js';
-import { nativeDims, readModelConfig } from '../model/config.js';
-import { RELEASED, releasedDims } from '../model/released.js';
-import { addon, type NativeDims, type NativePlan } from '../native.js';
-import { boolean, integer } from '../train/option.js';
+import { RELEASED } from '../model/released.js';
+import type { NativePlan } from '../native.js';
+import { planOptions, precisionOptions } from '../train/arguments.js';
+import { formatBytes } from '../train/bytes.js';
+import { planOf } from '../train/estimate.js';
 import { type Command, commonOptions, writeJson } from './command.js';
+import { spellFlag } from './flags.js';
+import { choosePrecision } from './model.js';
 
-const options = {
-  batch_size: integer('rows of a micro-batch', 8, { least: 1, aliases: ['per_device_train_batch_size'] }),
-  label_length: integer('tokens of a row', 64, { least: 1 }),
-  inference: boolean('plan running the model instead of training it', false),
-  gradient_checkpointing: boolean('keep less and compute blocks again on the way back', false),
-  freeze_encoder: boolean('do not train the encoder', false),
-  ...commonOptions,
-};
+const options = { ...planOptions, ...precisionOptions, ...commonOptions };
 
 export const planCommand: Command<typeof options> = {
   name: 'plan',
@@ -30,55 +25,29 @@ export const planCommand: Command<typeof options> = {
         `plan needs a model: a folder or one of ${RELEASED.join(', ')}`,
       );
     }
-    const dims = await findDims(model);
-    if (options.labelLength > dims.target) {
-      throw new WhisperError(
-        'ERR_INVALID_ARGUMENT',
-        `--label_length must be at most ${dims.target} (max_target_positions), got ${options.labelLength}`,
-      );
-    }
-    const plan = await addon().plan(dims, {
-      batch: options.batchSize,
-      labels: options.labelLength,
-      training: !options.inference,
-      options: {
-        checkpointing: options.gradientCheckpointing ? 'all' : 'none',
-        freezeEncoder: options.freezeEncoder,
-      },
-    });
+    const plan = await planOf(model, { ...options, precision: choosePrecision(options) }, spellFlag);
     if (options.json) writeJson(terminal, plan);
     else terminal.out(describe(plan));
     return 0;
   },
 };
 
-/** A folder of that name comes before a released model. */
-async function findDims(model: string): Promise<NativeDims> {
-  const released = releasedDims(model);
-  try {
-    return nativeDims(await readModelConfig(await checkModelFolder(model)));
-  } catch (error) {
-    const missing = (error as Error).cause as NodeJS.ErrnoException | undefined;
-    if (missing?.code !== 'ENOENT') throw error;
-    if (released) return released;
-    throw new WhisperError(
-      'ERR_FILE',
-      `cannot plan ${model}: no such folder, and no released model (${RELEASED.join(', ')})`,
-      { cause: error },
-    );
-  }
-}
+/** What each part is, where its name does not say it. */
+const MEANING: Partial<Record<keyof NativePlan, string>> = {
+  masters: 'f32 copies behind weights of 16 bits',
+  activations: 'the most a step holds beside the above',
+  workspace: 'of it, what operations take while they run',
+  peak: 'all together',
+};
 
 function describe(plan: NativePlan): string {
   const { parameters, trainable, ...bytes } = plan;
-  const counts = [
-    ['parameters', parameters.toLocaleString('en')],
-    ['trainable', trainable.toLocaleString('en')],
-  ];
+  const counts = Object.entries({ parameters, trainable }).map(([name, n]) => [name, n.toLocaleString('en')]);
   const sizes = Object.entries(bytes).map(([name, value]) => [name, formatBytes(value)]);
-  return [...counts, ...sizes].map(([name, value]) => `${name!.padEnd(12)}${value!.padStart(16)}\n`).join('');
-}
-
-function formatBytes(bytes: number): string {
-  return bytes < 2 ** 30 ? `${(bytes / 2 ** 20).toFixed(1)} MiB` : `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+  return [...counts, ...sizes]
+    .map(([name, value]) => {
+      const meaning = MEANING[name as keyof NativePlan];
+      return `${name!.padEnd(12)}${value!.padStart(16)}${meaning ? `  ${meaning}` : ''}\n`;
+    })
+    .join('');
 }

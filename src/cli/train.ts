@@ -3,23 +3,25 @@ import { WhisperError } from '../errors.js';
 import { Whisper } from '../model/whisper.js';
 import { describeEvaluation, TrainingReport } from '../report/progress.js';
 import {
-  checkTogether,
   datasetOptions,
   modelOptions,
   phaseOptions,
+  precisionOptions,
   rowOptions,
   trainerOptions,
   trainingOptions,
 } from '../train/arguments.js';
+import { checkLossScale, checkTogether } from '../train/checks.js';
 import { camelCase } from '../train/option.js';
 import { evaluationMetrics, type Metrics, writeResults } from '../train/results.js';
 import { Trainer } from '../train/trainer.js';
 import { type Command, commonOptions, type Invocation, type Terminal, writeJson } from './command.js';
 import { spellFlag } from './flags.js';
-import { noticeLanguage, openSplit, withModel } from './model.js';
+import { choosePrecision, noticeLanguage, openSplit, withModel } from './model.js';
 
 const options = {
   ...modelOptions,
+  ...precisionOptions,
   ...datasetOptions,
   ...rowOptions,
   ...phaseOptions,
@@ -45,6 +47,7 @@ async function run(given: Given): Promise<number> {
     throw new WhisperError('ERR_INVALID_ARGUMENT', 'nothing to do: give --do_train, --do_eval or both');
   }
   checkTogether(options, spellFlag);
+  checkLossScale(options, choosePrecision(options), spellFlag);
   const open = (split: string) =>
     openSplit(options.datasetName, split, {
       config: options.datasetConfigName,
@@ -78,10 +81,11 @@ async function run(given: Given): Promise<number> {
 }
 
 function openModel(options: Given['options']): Promise<Whisper> {
-  const { modelNameOrPath: folder, initFromScratch, device, seed } = options;
+  const { modelNameOrPath: folder, initFromScratch, device, seed, doTrain: trainable } = options;
+  const load = { device, precision: choosePrecision(options), trainable };
   return initFromScratch
-    ? Whisper.fromConfig(folder, { device, initialisation: initFromScratch, seed })
-    : Whisper.fromPretrained(folder, { device });
+    ? Whisper.fromConfig(folder, { ...load, initialisation: initFromScratch, seed })
+    : Whisper.fromPretrained(folder, load);
 }
 
 /** Trains to the end and writes the model; false when a signal ended it. */

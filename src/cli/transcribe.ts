@@ -2,11 +2,11 @@
 import { WhisperError } from '../errors.js';
 import { Whisper } from '../model/whisper.js';
 import { CountReport } from '../report/progress.js';
-import { modelOptions } from '../train/arguments.js';
+import { modelOptions, precisionOptions } from '../train/arguments.js';
 import { choice, integer, required, string } from '../train/option.js';
 import { transcribe } from '../transcribe/transcribe.js';
 import { type Command, commonOptions, writeJson } from './command.js';
-import { noticeLanguage, withModel } from './model.js';
+import { choosePrecision, noticeLanguage, withModel } from './model.js';
 
 const options = {
   model_name_or_path: required('folder of the model', { aliases: ['model_id'] }),
@@ -14,6 +14,7 @@ const options = {
   task: choice('write what is said, or its English translation', ['transcribe', 'translate'], 'transcribe'),
   batch_size: integer('windows at a time', 8, { least: 1 }),
   device: modelOptions.device,
+  ...precisionOptions,
   ...commonOptions,
 };
 
@@ -28,7 +29,11 @@ export const transcribeCommand: Command<typeof options> = {
     if (file === undefined) {
       throw new WhisperError('ERR_INVALID_ARGUMENT', 'transcribe needs an audio file');
     }
-    const open = Whisper.fromPretrained(options.modelNameOrPath, { device: options.device });
+    const open = Whisper.fromPretrained(options.modelNameOrPath, {
+      device: options.device,
+      precision: choosePrecision(options),
+      trainable: false,
+    });
     return withModel(open, terminal, async (model) => {
       noticeLanguage(model, options.language, terminal);
       let report: CountReport | undefined;

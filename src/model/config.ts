@@ -51,6 +51,21 @@ const schema = z.looseObject({
 /** `config.json` with transformers' key names and defaults; unknown keys are kept. */
 export type ModelConfig = z.infer<typeof schema>;
 
+/** Shares of what training leaves out at random. */
+export type DropoutRates = Pick<
+  ModelConfig,
+  'dropout' | 'attention_dropout' | 'activation_dropout' | 'encoder_layerdrop' | 'decoder_layerdrop'
+>;
+
+/** Those of the released models. */
+export const NO_DROPOUT: DropoutRates = {
+  dropout: 0,
+  attention_dropout: 0,
+  activation_dropout: 0,
+  encoder_layerdrop: 0,
+  decoder_layerdrop: 0,
+};
+
 /**
  * Reads and checks `config.json` of a checkpoint folder. The aliases `hidden_size`, `num_hidden_layers` and
  * `num_attention_heads` stand for the encoder's values where those are absent.
@@ -126,27 +141,4 @@ export function nativeDims(config: ModelConfig): NativeDims {
 /** Samples at 16 kHz in a window of the model: two frames of 160 samples for every encoder position. */
 export function windowSamples(config: ModelConfig): number {
   return 2 * 160 * config.max_source_positions;
-}
-
-/**
- * Refuses to train what this version would train differently from transformers: dropout and layer drop.
- *
- * @throws WhisperError `ERR_CONFIG` naming the key.
- */
-export function checkTrainable(config: ModelConfig, path: string): void {
-  const keys = [
-    'dropout',
-    'attention_dropout',
-    'activation_dropout',
-    'encoder_layerdrop',
-    'decoder_layerdrop',
-  ] as const;
-  for (const key of keys) {
-    if (config[key] !== 0) {
-      throw new WhisperError(
-        'ERR_CONFIG',
-        `${path}: ${key} is ${config[key]}, and training with dropout is not supported: set it to 0`,
-      );
-    }
-  }
 }

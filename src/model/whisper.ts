@@ -3,7 +3,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { WhisperError } from '../errors.js';
 import { sortedJson } from '../files/json.js';
-import { addon, type NativeBatch, type NativeLosses, type NativeModel } from '../native.js';
+import { addon, type NativeBatch, type NativeLosses, type NativeModel, type Precision } from '../native.js';
 import { type Task, WhisperTokenizer } from '../processor/tokenizer.js';
 import { cancellable } from './cancel.js';
 import { checkModelFolder, weightFiles, writeFiles, writeFolder } from './checkpoint.js';
@@ -15,11 +15,18 @@ import {
 } from './generation-config.js';
 import { type PreprocessorConfig, readPreprocessorConfig } from './preprocessor-config.js';
 
+const PRECISIONS: readonly Precision[] = ['f32', 'f16', 'bf16'];
+
 export interface LoadOptions {
   /** `auto` (the best there is) or `cpu`. Default: `auto`. */
   device?: string | undefined;
-  /** Compute type. Only `f32` is there. */
-  precision?: 'f32' | undefined;
+  /**
+   * Type of weights in products and of stored activations. Arithmetic, sums, masters and optimizer states are in f32
+   * with each. On the CPU `f16` and `bf16` save memory, not time. Default: `f32`.
+   */
+  precision?: Precision | undefined;
+  /** Whether the model will be trained: if not, weights in 16 bits have no f32 masters. Default: true. */
+  trainable?: boolean | undefined;
 }
 
 export interface InitialiseOptions extends LoadOptions {
@@ -58,6 +65,7 @@ export interface WhisperParts {
   generation: GenerationConfig;
   preprocessor: PreprocessorConfig;
   tokenizer: WhisperTokenizer;
+  precision: Precision;
   native: NativeModel;
 }
 
@@ -68,6 +76,7 @@ export class Whisper {
   readonly generation: GenerationConfig;
   readonly preprocessor: PreprocessorConfig;
   readonly tokenizer: WhisperTokenizer;
+  readonly precision: Precision;
   /** The engine's side of the model. */
   readonly native: NativeModel;
 
@@ -77,6 +86,7 @@ export class Whisper {
     this.generation = parts.generation;
     this.preprocessor = parts.preprocessor;
     this.tokenizer = parts.tokenizer;
+    this.precision = parts.precision;
     this.native = parts.native;
   }
 
@@ -251,25 +261,28 @@ export class Whisper {
 
 async function open(
   folder: string,
-  { device = 'auto', precision = 'f32' }: LoadOptions,
+  { device = 'auto', precision = 'f32', trainable = true }: LoadOptions,
   fill: (native: NativeModel) => Promise<void>,
 ): Promise<Whisper> {
-  if (precision !== 'f32') {
-    throw new WhisperError('ERR_INVALID_ARGUMENT', `precision must be f32, got ${JSON.stringify(precision)}`);
+  if (!PRECISIONS.includes(precision)) {
+    throw new WhisperError(
+      'ERR_INVALID_ARGUMENT',
+      `precision must be one of ${PRECISIONS.join(', ')}, got ${JSON.stringify(precision)}`,
+    );
   }
   const config = await readModelConfig(folder);
   const preprocessor = await readPreprocessorConfig(folder, config);
   const tokenizer = await WhisperTokenizer.fromPretrained(folder);
   checkTokens(folder, config, tokenizer);
   const generation = completeGenerationConfig(await readGenerationConfig(folder), config, tokenizer);
-  const native = await addon().openModel(device, nativeDims(config), precision);
+  const native = await addon().openModel(device, nativeDims(config), precision, trainable);
   try {
     await fill(native);
   } catch (error) {
     await native.dispose();
     throw error;
   }
-  return new Whisper({ folder, config, generation, preprocessor, tokenizer, native });
+  return new Whisper({ folder, config, generation, preprocessor, tokenizer, precision, native });
 }
 
 /** A tokenizer of another model would train and decode nonsense without any other error. */

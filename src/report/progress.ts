@@ -2,6 +2,7 @@
 import { Presets, SingleBar } from 'cli-progress';
 import { describeDrops } from '../data/drops.js';
 import type { Evaluation } from '../evaluate/evaluate.js';
+import { formatBytes } from '../train/bytes.js';
 import type { TrainingEvent } from '../train/events.js';
 
 /** Where lines go, and the terminal that can show a bar. */
@@ -10,7 +11,9 @@ export interface ProgressOutput {
   screen?: NodeJS.WriteStream | undefined;
 }
 
-type Step = Extract<TrainingEvent, { type: 'step' }>;
+type Step = Extract<TrainingEvent, { type: 'step' | 'skip' }>;
+
+type Planned = Extract<TrainingEvent, { type: 'plan' }>;
 
 /** Tells the events of a training run. */
 export class TrainingReport {
@@ -20,6 +23,8 @@ export class TrainingReport {
   #seconds = 0;
   #audioSeconds = 0;
   #last: Step | undefined;
+  /** Steps skipped since the report began. */
+  #skipped = 0;
 
   constructor(output: ProgressOutput) {
     this.#output = output;
@@ -27,27 +32,32 @@ export class TrainingReport {
 
   tell(event: TrainingEvent): void {
     switch (event.type) {
+      case 'plan':
+        this.#line(describePlan(event));
+        return;
       case 'start': {
-        const { parameters, trainable, step, maxSteps, device, resumedFrom } = event;
+        const { parameters, trainable, step, maxSteps, device, precision, optim, resumedFrom } = event;
         const from = resumedFrom ? `, resumed from ${resumedFrom}` : '';
         this.#line(
-          `training ${millions(trainable)} of ${millions(parameters)} parameters on ${device}: ` +
+          `training ${millions(trainable)} of ${millions(parameters)} parameters in ${precision} with ${optim} on ${device}: ` +
             `${step < maxSteps ? `updates ${step + 1} to ${maxSteps}` : `all ${maxSteps} updates are done`}${from}`,
         );
-        this.#openBar(maxSteps, step);
+        this.#openBar(maxSteps, step, precision === 'f16');
         return;
       }
+      case 'skip':
       case 'step':
         this.#measure(event);
         this.#bar?.update(event.step, this.#payload(event));
         return;
       case 'log':
         if (!this.#bar) {
-          const { step, epoch, loss, learningRate, gradNorm } = event;
+          const { step, epoch, loss, learningRate, gradNorm, lossScale, skippedSteps } = event;
           const { maxSteps } = this.#last!;
+          const scaled = lossScale === undefined ? '' : `${describeScale(lossScale, skippedSteps!)}  `;
           this.#line(
             `update ${step}/${maxSteps}  epoch ${epoch.toFixed(2)}  loss ${loss.toFixed(4)}  ` +
-              `lr ${learningRate.toExponential(1)}  grad norm ${gradNorm.toFixed(2)}  ${this.#speed}  ${this.#left} left`,
+              `lr ${learningRate.toExponential(1)}  grad norm ${gradNorm.toFixed(2)}  ${scaled}${this.#speed}  ${this.#left} left`,
           );
         }
         return;
@@ -83,11 +93,12 @@ export class TrainingReport {
     this.#bar = undefined;
   }
 
-  #openBar(total: number, done: number): void {
+  #openBar(total: number, done: number, scaled: boolean): void {
     const { screen } = this.#output;
     if (!screen) return;
-    const format = '{bar} {value}/{total} | loss {loss} | lr {rate} | {speed} | {left} left';
-    const blank = { loss: '-', rate: '-', speed: '-', left: '-' };
+    const scale = scaled ? ' | {scale}' : '';
+    const format = `{bar} {value}/{total} | loss {loss} | lr {rate}${scale} | {speed} | {left} left`;
+    const blank = { loss: '-', rate: '-', scale: '-', speed: '-', left: '-' };
     this.#bar = new SingleBar(
       { format, stream: screen, barsize: 24, gracefulExit: false },
       Presets.shades_classic,
@@ -97,14 +108,16 @@ export class TrainingReport {
 
   #measure(step: Step): void {
     const weight = this.#last ? 0.05 : 1;
+    if (step.type === 'skip') this.#skipped++;
     this.#seconds += weight * (step.seconds - this.#seconds);
     this.#audioSeconds += weight * (step.audioSeconds - this.#audioSeconds);
     this.#last = step;
   }
 
-  #payload({ loss, learningRate }: Step): object {
+  #payload({ loss, learningRate, lossScale }: Step): object {
     const rate = learningRate.toExponential(1);
-    return { loss: loss.toFixed(4), rate, speed: this.#speed, left: this.#left };
+    const scale = describeScale(lossScale ?? 1, this.#skipped);
+    return { loss: loss.toFixed(4), rate, scale, speed: this.#speed, left: this.#left };
   }
 
   get #speed(): string {
@@ -176,6 +189,26 @@ export function describeEvaluation({ wer, cer, loss, samples, seconds, dropped }
   const left = Object.values(dropped).reduce((sum, { count }) => sum + count, 0);
   const without = left > 0 ? `, ${left} left out` : '';
   return `${parts.join(', ')} (${samples} rows${without}, ${seconds.toFixed(1)} s)`;
+}
+
+/** `scale 65536` or `scale 32768 (1 skipped)` */
+function describeScale(lossScale: number, skipped: number): string {
+  // Scales are powers of two as a rule; six digits tell any other.
+  const scale = Number(lossScale.toPrecision(6));
+  return `scale ${scale}${skipped > 0 ? ` (${skipped} skipped)` : ''}`;
+}
+
+/** `planned 4 rows × 2 micro-batches … ` */
+function describePlan({ rows, microBatches, labels, budget, plan }: Planned): string {
+  const { weights, masters, gradients, optimizer, activations, peak } = plan;
+  const parts = Object.entries({ weights, masters, gradients, optimizer, activations })
+    .filter(([, bytes]) => bytes > 0)
+    .map(([name, bytes]) => `${name} ${formatBytes(bytes)}`)
+    .join(', ');
+  return (
+    `plan: micro-batches of ${rows} rows, ${microBatches} to an update; with labels of ${labels} tokens ` +
+    `${formatBytes(peak)} of ${formatBytes(budget)} (${parts})`
+  );
 }
 
 function millions(count: number): string {

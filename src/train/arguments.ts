@@ -1,8 +1,8 @@
 // Every option of training, once: the command line, its help, the checks and the type of Trainer's options follow.
-import { join } from 'node:path';
 import { WhisperError } from '../errors.js';
-import { checkTrainable } from '../model/config.js';
-import type { Whisper } from '../model/whisper.js';
+import { SIZE_FORM } from './bytes.js';
+import { checkTogether } from './checks.js';
+import { POLICY_FORM } from './engine-options.js';
 import {
   boolean,
   camelCase,
@@ -25,6 +25,17 @@ export const modelOptions = {
     undefined,
   ),
   device: string('where to compute: auto or cpu', 'auto'),
+};
+
+/** In which precision a model computes. */
+export const precisionOptions = {
+  fp16: boolean('as precision f16', false),
+  bf16: boolean('as precision bf16', false),
+  precision: choice(
+    'type of weights in products and of stored activations; f32 if not given',
+    ['f32', 'f16', 'bf16'],
+    undefined,
+  ),
 };
 
 /** Which data. */
@@ -52,6 +63,13 @@ export const rowOptions = {
     ['drop', 'truncate', 'error'],
     'drop',
   ),
+  max_label_length: integer(
+    'tokens of a label that is not too long; default: the decoder’s positions',
+    undefined,
+    {
+      least: 4,
+    },
+  ),
   do_lower_case: boolean('lower-case the texts', false),
   do_remove_punctuation: boolean('remove punctuation from the texts', false),
   streaming: boolean('shuffle within a buffer; false shuffles the whole split', true),
@@ -60,8 +78,104 @@ export const rowOptions = {
   }),
 };
 
+/** What moves the parameters: also options of `Trainer`. */
+export const optimizerOptions = {
+  optim: choice(
+    'optimizer; adamw_torch if not given. adamw_torch_fused is the same, adamw_8bit is adamw_bnb_8bit',
+    ['adamw_torch', 'adamw_torch_fused', 'adamw_hf', 'adamw_bnb_8bit', 'adamw_8bit', 'adafactor', 'sgd'],
+    undefined,
+  ),
+  adafactor: boolean('as optim adafactor', false),
+  optim_8bit_embeddings: boolean('adamw_bnb_8bit: moments of embeddings in 8 bits too', false),
+  optim_8bit_guard: boolean(
+    'adamw_bnb_8bit: forget the first moment where the second has vanished beneath its code; bitsandbytes does not',
+    false,
+  ),
+  freeze_encoder: boolean('do not train the encoder', false),
+};
+
+/** What is kept for the way back: also options of `Trainer`. */
+export const checkpointingOptions = {
+  gradient_checkpointing: boolean('as checkpointing_policy all', false),
+  checkpointing_policy: string(
+    'which blocks are computed again on the way back: those of the encoder, all, every N-th; selective: only GELU and ' +
+      'layer norms',
+    undefined,
+    { form: POLICY_FORM },
+  ),
+};
+
+/** The loss scale of f16: also options of `Trainer`. */
+const lossScaleOptions = {
+  loss_scaler: choice(
+    'f16: how the loss scale follows overflows; torch if not given',
+    ['torch', 'deepspeed'],
+    undefined,
+  ),
+  initial_loss_scale: number('f16: the loss scale at the start; 65536 if not given', undefined, { above: 0 }),
+  loss_scale_window: integer(
+    'f16: updates without overflow after which the loss scale doubles; 2000 if not given, of deepspeed 1000',
+    undefined,
+    { least: 1 },
+  ),
+  loss_scale_hysteresis: integer(
+    'loss_scaler deepspeed: overflows before the loss scale is halved; 2 if not given',
+    undefined,
+    { least: 1 },
+  ),
+  min_loss_scale: number(
+    'loss_scaler deepspeed: an overflow at this loss scale is an error; 1 if not given',
+    undefined,
+    {
+      above: 0,
+    },
+  ),
+};
+
+const rate = (help: string) =>
+  number(`${help}; default: what the model’s configuration says`, undefined, { least: 0, most: 0.999999 });
+
+/** What is left out at random: also options of `Trainer`. */
+const dropoutOptions = {
+  dropout: rate('dropout of the results of branches and of embeddings'),
+  attention_dropout: rate('dropout of attention’s probabilities'),
+  activation_dropout: rate('dropout of the perceptrons’ activations'),
+  encoder_layerdrop: rate('share of the encoder’s blocks that are skipped'),
+  decoder_layerdrop: rate('share of the decoder’s blocks that are skipped'),
+};
+
+/** How much memory may be used, and what follows from it: also options of `Trainer`. */
+const memoryOptions = {
+  memory_budget: string('memory that the engine may hold; default: all there is', undefined, {
+    form: SIZE_FORM,
+  }),
+  auto_batch: boolean(
+    'plan the largest micro-batch that fits memory, and the accumulation that keeps the rows of an update; as ' +
+      'auto_find_batch_size where the plan was wrong',
+    false,
+  ),
+  auto_find_batch_size: boolean('halve the micro-batch where memory does not suffice, and go on', false),
+};
+
+/** What the memory planner is told of a training. */
+export const planOptions = {
+  batch_size: integer('rows of a micro-batch', 8, { least: 1, aliases: ['per_device_train_batch_size'] }),
+  label_length: integer('tokens of the longest label; default: the decoder’s positions', undefined, {
+    least: 1,
+  }),
+  inference: boolean('plan running the model instead of training it', false),
+  precision: precisionOptions.precision,
+  ...optimizerOptions,
+  ...checkpointingOptions,
+};
+
 /** How to train: also the options of `Trainer`, in camelCase. */
 export const trainingOptions = {
+  ...optimizerOptions,
+  ...checkpointingOptions,
+  ...lossScaleOptions,
+  ...dropoutOptions,
+  ...memoryOptions,
   max_steps: integer('updates to make; -1 to count epochs instead', -1, { least: -1 }),
   num_train_epochs: number('passes over the training data, when max_steps is -1', 3, { above: 0 }),
   per_device_train_batch_size: integer('rows of a micro-batch', 8, { least: 1 }),
@@ -72,6 +186,12 @@ export const trainingOptions = {
     false,
   ),
   learning_rate: number('peak learning rate', 5e-5, { least: 0 }),
+  encoder_learning_rate: number('peak learning rate of the encoder; default: learning_rate', undefined, {
+    least: 0,
+  }),
+  decoder_learning_rate: number('peak learning rate of the decoder; default: learning_rate', undefined, {
+    least: 0,
+  }),
   lr_scheduler_type: choice('learning rate over time', SCHEDULES, 'linear'),
   warmup_steps: integer('updates of linear warm-up', 0, { least: 0 }),
   warmup_ratio: number('warm-up as a share of all updates, when warmup_steps is 0', 0, { least: 0, most: 1 }),
@@ -84,8 +204,6 @@ export const trainingOptions = {
     least: 0,
     most: 0.999999,
   }),
-  gradient_checkpointing: boolean('keep less and compute blocks again on the way back', false),
-  freeze_encoder: boolean('do not train the encoder', false),
   seed: integer('seed of shuffling, masking and random weights', 42, { least: 0 }),
   logging_steps: integer('updates between two lines of the log', 500, { least: 1 }),
   logging_first_step: boolean('log the first update too', false),
@@ -135,77 +253,13 @@ export type TrainingArguments = Values<typeof trainerOptions>;
 export function trainingArguments(given: Readonly<Record<string, unknown>>): TrainingArguments {
   const known = new Set(Object.keys(trainerOptions).map(camelCase));
   for (const name of Object.keys(given)) {
-    if (!known.has(name)) throw new WhisperError('ERR_INVALID_ARGUMENT', `Trainer has no option ${name}`);
+    if (known.has(name)) continue;
+    const hint = /^(fp16|bf16|precision)$/.test(name)
+      ? ": precision is the model's, Whisper.fromPretrained(folder, { precision })"
+      : '';
+    throw new WhisperError('ERR_INVALID_ARGUMENT', `Trainer has no option ${name}${hint}`);
   }
   const options = resolveOptions(trainerOptions, given);
   checkTogether(options, camelCase);
   return options;
-}
-
-/**
- * Refuses options that do not fit the model.
- *
- * @throws WhisperError `ERR_INVALID_ARGUMENT` for a language or a length it does not have, `ERR_CONFIG` for a model that
- *   cannot be trained here
- */
-export function checkAgainstModel(options: TrainingArguments, model: Whisper): void {
-  checkTrainable(model.config, join(model.folder, 'config.json'));
-  const { length: prompt } = model.tokenizer.promptTokens({ language: options.language, task: options.task });
-  const most = model.config.max_target_positions;
-  const length = options.generationMaxLength ?? most;
-  if (length <= prompt || length > most) {
-    throw new WhisperError(
-      'ERR_INVALID_ARGUMENT',
-      `generation_max_length must be more than the prompt's ${prompt} tokens and at most ${most} ` +
-        `(max_target_positions of the model), got ${length}`,
-    );
-  }
-}
-
-/** The metric that decides about the best checkpoint, as `eval_wer`; undefined when nothing asked for one. */
-export function bestMetric(options: TrainingArguments): string | undefined {
-  const metric = options.metricForBestModel ?? (options.loadBestModelAtEnd ? 'loss' : undefined);
-  if (metric === undefined) return undefined;
-  return metric.startsWith('eval_') ? metric : `eval_${metric}`;
-}
-
-/**
- * Refuses options that contradict each other.
- *
- * @param spell how to write an option's name in the message
- * @throws WhisperError `ERR_INVALID_ARGUMENT` with one line that names both
- */
-export function checkTogether(options: TrainingArguments, spell: (name: string) => string): void {
-  const refuse = (message: string): never => {
-    throw new WhisperError('ERR_INVALID_ARGUMENT', message);
-  };
-  const evalSteps = options.evalSteps ?? options.loggingSteps;
-  if (options.loadBestModelAtEnd) {
-    if (options.evalStrategy !== options.saveStrategy || options.evalStrategy === 'no') {
-      refuse(
-        `${spell('load_best_model_at_end')} needs equal strategies: ${spell('eval_strategy')} is ` +
-          `${options.evalStrategy} and ${spell('save_strategy')} is ${options.saveStrategy}`,
-      );
-    }
-    if (options.evalStrategy === 'steps' && options.saveSteps % evalSteps !== 0) {
-      refuse(
-        `${spell('load_best_model_at_end')} needs ${spell('save_steps')} to be a multiple of ` +
-          `${spell('eval_steps')}, got ${options.saveSteps} and ${evalSteps}`,
-      );
-    }
-  }
-  const metric = bestMetric(options);
-  if (metric !== undefined && metric !== 'eval_loss' && !options.predictWithGenerate) {
-    refuse(`${spell('metric_for_best_model')} ${metric} needs ${spell('predict_with_generate')}`);
-  }
-  if (metric !== undefined && options.evalStrategy === 'no') {
-    refuse(`${spell('metric_for_best_model')} needs an ${spell('eval_strategy')} of steps or epoch, got no`);
-  }
-  if (options.minDurationInSeconds >= options.maxDurationInSeconds) {
-    refuse(
-      `${spell('min_duration_in_seconds')} must be below ${spell('max_duration_in_seconds')}, ` +
-        `got ${options.minDurationInSeconds} and ${options.maxDurationInSeconds}`,
-    );
-  }
-  if (options.maxSteps === 0) refuse(`${spell('max_steps')} must be at least 1, or -1 for none, got 0`);
 }

@@ -7,8 +7,10 @@ import type { Evaluation } from '../evaluate/evaluate.js';
 import { sortedJson } from '../files/json.js';
 import { removeUnfinished, weightFiles, writeFiles } from '../model/checkpoint.js';
 import type { Whisper } from '../model/whisper.js';
-import { bestMetric, type TrainingArguments } from './arguments.js';
+import type { TrainingArguments } from './arguments.js';
+import { bestMetric } from './checks.js';
 import { evaluationMetrics } from './results.js';
+import type { RunKind } from './resume.js';
 import {
   type RunSettings,
   type RunState,
@@ -80,8 +82,7 @@ export class Checkpoints {
    */
   async save(
     run: RunState,
-    settings: RunSettings,
-    data: BatchesState,
+    more: { settings: RunSettings; kind: RunKind; data: BatchesState },
     evaluation: Evaluation | undefined,
   ): Promise<{ path: string; best: boolean }> {
     const options = this.#options;
@@ -89,7 +90,7 @@ export class Checkpoints {
     const best = this.#noteBest(run, path, evaluation);
     await this.#model.saveCheckpoint(path, async (folder) => {
       await this.#model.native.saveOptimizer(join(folder, OPTIMIZER_FILE));
-      await writeRunState(folder, run, settings, { ...options }, data);
+      await writeRunState(folder, run, { ...more, options: { ...options } });
       await writeFile(join(folder, 'training_args.json'), `${sortedJson(options, 2)}\n`);
     });
     this.#last = { path, step: run.step };

@@ -4,6 +4,8 @@ import type { Source } from '../data/dataset.js';
 import type { Whisper } from '../model/whisper.js';
 import { basicNormalizer } from '../processor/normalizers/basic.js';
 import type { TrainingArguments } from './arguments.js';
+import type { NoticeEvent } from './events.js';
+import type { SavedRun } from './state.js';
 
 export interface TrainingData {
   model: Whisper;
@@ -25,8 +27,25 @@ export function trainingBatches(data: TrainingData, state?: BatchesState): Batch
   });
 }
 
+/** How many updates a run has: `maxSteps`, those its checkpoint says, or as many as its epochs have. */
+export async function* countUpdates(
+  data: TrainingData,
+  saved: SavedRun | undefined,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<NoticeEvent, number> {
+  const { maxSteps, numTrainEpochs } = data.options;
+  let updates = maxSteps;
+  if (maxSteps <= 0 && saved?.options.numTrainEpochs === numTrainEpochs) {
+    updates = saved.maxSteps;
+  } else if (maxSteps <= 0) {
+    yield { type: 'notice', message: 'reading the data once, to know how many updates an epoch has' };
+    updates = Math.ceil(numTrainEpochs * (await updatesPerEpoch(data, signal)));
+  }
+  return updates;
+}
+
 /** Updates of one epoch: a pass over the data counts the rows that can be used. The signal ends it early. */
-export async function updatesPerEpoch(data: TrainingData, signal: AbortSignal | undefined): Promise<number> {
+async function updatesPerEpoch(data: TrainingData, signal: AbortSignal | undefined): Promise<number> {
   let microBatches = 0;
   for await (const _ of batches({ ...batchesOptions(data), passes: 1 })) {
     microBatches++;
@@ -44,7 +63,7 @@ function batchesOptions({ model, source, options }: TrainingData) {
     prefetch: Math.max(2, options.gradientAccumulationSteps),
     labels: ({ text }: { text: string }) => model.tokenizer.labels(text, prompt),
     startToken: model.config.decoder_start_token_id,
-    maxLabels: model.config.max_target_positions,
+    maxLabels: options.maxLabelLength ?? model.config.max_target_positions,
     onLongLabel: options.onLongLabel,
     minDuration: options.minDurationInSeconds,
     // Never more than the model hears at once; half a sample more, for clips that fill the window exactly.

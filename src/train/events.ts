@@ -1,6 +1,22 @@
 // What a training run tells while it goes on.
 import type { DropReport } from '../data/drops.js';
 import type { Evaluation } from '../evaluate/evaluate.js';
+import type { NativePlan, Precision } from '../native.js';
+
+/** Before the first update of a run whose micro-batch was planned (`autoBatch`). */
+export interface PlanEvent {
+  type: 'plan';
+  /** Rows of a micro-batch. */
+  rows: number;
+  /** Micro-batches of an update. */
+  microBatches: number;
+  /** Tokens of the longest label that was planned for. */
+  labels: number;
+  /** Bytes that the engine may hold. */
+  budget: number;
+  /** Bytes of a step. */
+  plan: NativePlan;
+}
 
 /** Before the first update. */
 export interface StartEvent {
@@ -9,6 +25,9 @@ export interface StartEvent {
   step: number;
   maxSteps: number;
   device: string;
+  precision: Precision;
+  /** `adamw_torch` and so on: aliases under the name they stand for. */
+  optim: string;
   parameters: number;
   trainable: number;
   /** The checkpoint that training goes on from. */
@@ -26,8 +45,13 @@ export interface StepEvent {
   loss: number;
   /** The rate this update was made with. */
   learningRate: number;
+  /** The encoder's and the decoder's, where `encoderLearningRate` or `decoderLearningRate` makes them others. */
+  encoderRate: number;
+  decoderRate: number;
   /** Global L2 norm of the gradients before clipping. */
   gradNorm: number;
+  /** The loss scale this step was made with; f16 only. */
+  lossScale: number | undefined;
   rows: number;
   tokens: number;
   audioSeconds: number;
@@ -35,15 +59,29 @@ export interface StepEvent {
   seconds: number;
 }
 
+/**
+ * In place of a `step`, when gradients overflowed in f16: nothing was updated, the learning-rate schedule stays where it
+ * is, and the loss scale goes down. Its loss and its norm may not be finite.
+ */
+export interface SkipEvent extends Omit<StepEvent, 'type'> {
+  type: 'skip';
+  /** The loss scale that was too large. */
+  lossScale: number;
+}
+
 /** Every `loggingSteps` updates: what goes into `log_history`. */
 export interface LogEvent {
   type: 'log';
   step: number;
   epoch: number;
-  /** Mean of the step losses since the last log. */
+  /** Mean of the step losses since the last log that were finite; NaN where none was. */
   loss: number;
   learningRate: number;
   gradNorm: number;
+  /** The last step's; f16 only. */
+  lossScale: number | undefined;
+  /** Steps skipped so far; f16 only. */
+  skippedSteps: number | undefined;
 }
 
 export interface EvaluateEvent extends Evaluation {
@@ -81,7 +119,7 @@ export interface EndEvent {
   type: 'end';
   step: number;
   epoch: number;
-  /** Mean loss over all updates, those before a resume included. */
+  /** Mean loss over all steps, those before a resume included. */
   trainLoss: number;
   seconds: number;
   /** Why: all updates were made, or the signal fired (a checkpoint is written then). */
@@ -93,8 +131,10 @@ export interface EndEvent {
 }
 
 export type TrainingEvent =
+  | PlanEvent
   | StartEvent
   | StepEvent
+  | SkipEvent
   | LogEvent
   | EvaluateEvent
   | SaveEvent

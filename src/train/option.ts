@@ -2,6 +2,13 @@
 import { z } from 'zod';
 import { WhisperError } from '../errors.js';
 
+/** The form of a text: "a size as 16GB" in words, `SIZE` in the help. */
+export interface Form {
+  readonly pattern: RegExp;
+  readonly words: string;
+  readonly placeholder: string;
+}
+
 /** One option. `value` exists for the type system only. */
 export interface Option<T = unknown> {
   readonly kind: 'string' | 'integer' | 'number' | 'boolean';
@@ -9,6 +16,8 @@ export interface Option<T = unknown> {
   readonly default: T;
   readonly required?: boolean;
   readonly choices?: readonly string[];
+  /** What a text must look like: for the check, for messages and for the help. */
+  readonly form?: Form;
   /** The smallest value allowed. */
   readonly least?: number;
   /** Values must be above this one. */
@@ -34,7 +43,7 @@ type Widen<T> = T extends number
 export function string<const D extends string | undefined>(
   help: string,
   value: D,
-  more: Pick<Option, 'aliases'> = {},
+  more: Pick<Option, 'aliases' | 'form'> = {},
 ): Option<D extends undefined ? string | undefined : string> {
   return { kind: 'string', help, default: value as never, ...more };
 }
@@ -89,6 +98,7 @@ export function camelCase(name: string): string {
 /** What a value must be, in words: "a whole number of at least 1". */
 export function expectation(option: Option): string {
   if (option.choices) return `one of ${option.choices.join(', ')}`;
+  if (option.form) return option.form.words;
   const limit = [
     ...(option.least === undefined ? [] : [`of at least ${option.least}`]),
     ...(option.above === undefined ? [] : [`above ${option.above}`]),
@@ -101,6 +111,7 @@ export function expectation(option: Option): string {
 /** The check of one value. */
 function schemaOf(option: Option): z.ZodType {
   if (option.choices) return z.enum(option.choices as [string, ...string[]]);
+  if (option.form) return z.string().regex(option.form.pattern);
   if (option.kind === 'string') return z.string();
   if (option.kind === 'boolean') return z.boolean();
   let schema = option.kind === 'integer' ? z.int() : z.number();

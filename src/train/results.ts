@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Evaluation } from '../evaluate/evaluate.js';
 import { sortedJson } from '../files/json.js';
 import { writeFiles } from '../model/checkpoint.js';
-import type { RunState } from './state.js';
+import { meanLoss, type RunState } from './state.js';
 
 export type Metrics = Record<string, number>;
 
@@ -27,7 +27,7 @@ export function trainingMetrics(state: RunState, flos: number): Metrics {
   return {
     epoch: state.epoch,
     total_flos: flos,
-    train_loss: state.lossSum / Math.max(1, state.step),
+    train_loss: meanLoss(state),
     train_runtime: round(state.seconds),
     train_samples: state.rows,
     train_samples_per_second: round(state.rows / state.seconds),

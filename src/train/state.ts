@@ -5,6 +5,7 @@ import { z } from 'zod';
 import type { BatchesState } from '../data/batches.js';
 import { readJson, sortedJson } from '../files/json.js';
 import type { TrainingArguments } from './arguments.js';
+import { earliestKind, kindSchema, type RunKind } from './resume.js';
 
 /** Where reading the data goes on, the sums of losses, and the settings that must stay the same. */
 export const STATE_FILE = 'whisper_tune_state.json';
@@ -14,7 +15,12 @@ export type HistoryRow = { step: number; epoch: number } & Record<string, number
 
 /** The run's own part of the state. */
 export interface RunState {
+  /** Steps made, those that were skipped included. */
   step: number;
+  /** Steps whose gradients overflowed in f16, so that nothing was updated. */
+  skipped: number;
+  /** Of them, the last ones without an update between. */
+  skippedInRow: number;
   /** Passes over the data, with a fraction. */
   epoch: number;
   history: HistoryRow[];
@@ -22,14 +28,19 @@ export interface RunState {
   bestStep: number | undefined;
   /** Folder of the best checkpoint. */
   bestCheckpoint: string | undefined;
-  /** Sum of the losses of all steps. */
+  /** Sum of the losses of all steps whose loss was finite, and how many those are. */
   lossSum: number;
+  losses: number;
   /** Of the steps since the last log line. */
   unlogged: { lossSum: number; steps: number };
   /** Rows trained on. */
   rows: number;
   /** Rows of the training data, those that are dropped included; undefined where that is not known yet. */
   rowsPerPass: number | undefined;
+  /** Rows and number of the micro-batches of an update, where they are not those of the options. */
+  microBatches: { rows: number; count: number } | undefined;
+  /** Rows that are computed at a time, since memory did not suffice for whole micro-batches. */
+  rowsAtOnce: number | undefined;
   /** Wall time of training, over all resumes. */
   seconds: number;
 }
@@ -37,36 +48,51 @@ export interface RunState {
 export function newRunState(): RunState {
   return {
     step: 0,
+    skipped: 0,
+    skippedInRow: 0,
     epoch: 0,
     history: [],
     bestMetric: undefined,
     bestStep: undefined,
     bestCheckpoint: undefined,
     lossSum: 0,
+    losses: 0,
     unlogged: { lossSum: 0, steps: 0 },
     rows: 0,
     rowsPerPass: undefined,
+    microBatches: undefined,
+    rowsAtOnce: undefined,
     seconds: 0,
   };
 }
 
-/** Adds one update. */
-export function countUpdate(
+/** Adds one step. A loss that is not finite counts nowhere, as under transformers' logging_nan_inf_filter. */
+export function countStep(
   run: RunState,
-  { loss, rows, seconds }: { loss: number; rows: number; seconds: number },
+  { loss, rows, seconds, skipped }: { loss: number; rows: number; seconds: number; skipped: boolean },
 ): void {
   run.step += 1;
-  run.lossSum += loss;
-  run.unlogged = { lossSum: run.unlogged.lossSum + loss, steps: run.unlogged.steps + 1 };
+  run.skipped += skipped ? 1 : 0;
+  run.skippedInRow = skipped ? run.skippedInRow + 1 : 0;
+  if (Number.isFinite(loss)) {
+    run.lossSum += loss;
+    run.losses += 1;
+    run.unlogged = { lossSum: run.unlogged.lossSum + loss, steps: run.unlogged.steps + 1 };
+  }
   run.rows += rows;
   run.seconds += seconds;
 }
 
-/** The mean loss of the updates since it was called before. */
+/** The mean loss of the steps since it was called before; NaN where none was finite. */
 export function takeMeanLoss(run: RunState): number {
   const { lossSum, steps } = run.unlogged;
   run.unlogged = { lossSum: 0, steps: 0 };
   return lossSum / steps;
+}
+
+/** The mean loss of all steps. */
+export function meanLoss({ lossSum, losses }: RunState): number {
+  return lossSum / Math.max(1, losses);
 }
 
 /** Settings of the run that `trainer_state.json` repeats. */
@@ -83,17 +109,17 @@ export interface RunSettings {
 
 export function runSettings(
   options: TrainingArguments,
+  run: RunState,
   maxSteps: number,
-  epoch: number,
   flos: number,
 ): RunSettings {
   return {
     maxSteps,
-    epochs: options.maxSteps > 0 ? Math.ceil(epoch) : options.numTrainEpochs,
+    epochs: options.maxSteps > 0 ? Math.ceil(run.epoch) : options.numTrainEpochs,
     evalSteps: options.evalSteps ?? options.loggingSteps,
     loggingSteps: options.loggingSteps,
     saveSteps: options.saveSteps,
-    batchSize: options.perDeviceTrainBatchSize,
+    batchSize: run.microBatches?.rows ?? options.perDeviceTrainBatchSize,
     flos,
   };
 }
@@ -139,33 +165,55 @@ const historySchema = z.looseObject({
 const ownSchema = z.strictObject({
   version: z.literal(1),
   max_steps: z.int().positive(),
+  // What is optional, checkpoints of 0.1 do not have.
+  skipped: z.int().nonnegative().default(0),
+  skipped_in_row: z.int().nonnegative().default(0),
   loss_sum: z.number(),
+  losses: z.int().nonnegative().optional(),
   unlogged: z.strictObject({ lossSum: z.number(), steps: z.int().nonnegative() }),
   rows: z.int().nonnegative(),
   rows_per_pass: z.int().positive().nullable(),
+  micro_batches: z
+    .strictObject({ rows: z.int().positive(), count: z.int().positive() })
+    .nullable()
+    .default(null),
+  rows_at_once: z.int().positive().nullable().default(null),
   seconds: z.number().nonnegative(),
+  kind: kindSchema.optional(),
   options: z.record(z.string(), z.unknown()),
   // Checked where it is used, by the data pipeline.
   data: z.custom<BatchesState>((value) => value !== null && typeof value === 'object'),
 });
 
+/** What a checkpoint keeps beside the state. */
+export interface RunRecord {
+  settings: RunSettings;
+  kind: RunKind;
+  options: Record<string, unknown>;
+  data: BatchesState;
+}
+
 /** Writes both files into a checkpoint folder. */
 export async function writeRunState(
   folder: string,
   state: RunState,
-  settings: RunSettings,
-  options: Record<string, unknown>,
-  data: BatchesState,
+  { settings, kind, options, data }: RunRecord,
 ): Promise<void> {
   await writeFile(join(folder, 'trainer_state.json'), trainerStateJson(state, settings));
   const own: z.infer<typeof ownSchema> = {
     version: 1,
     max_steps: settings.maxSteps,
+    skipped: state.skipped,
+    skipped_in_row: state.skippedInRow,
     loss_sum: state.lossSum,
+    losses: state.losses,
     unlogged: state.unlogged,
     rows: state.rows,
     rows_per_pass: state.rowsPerPass ?? null,
+    micro_batches: state.microBatches ?? null,
+    rows_at_once: state.rowsAtOnce ?? null,
     seconds: state.seconds,
+    kind,
     options,
     data,
   };
@@ -175,6 +223,7 @@ export async function writeRunState(
 export interface SavedRun {
   state: RunState;
   maxSteps: number;
+  kind: RunKind;
   options: Record<string, unknown>;
   data: BatchesState;
 }
@@ -190,44 +239,25 @@ export async function readRunState(folder: string): Promise<SavedRun> {
   return {
     state: {
       step: shared.global_step,
+      skipped: own.skipped,
+      skippedInRow: own.skipped_in_row,
       epoch: shared.epoch,
       history: shared.log_history as HistoryRow[],
       bestMetric: shared.best_metric ?? undefined,
       bestStep: shared.best_global_step ?? undefined,
       bestCheckpoint: shared.best_model_checkpoint ?? undefined,
       lossSum: own.loss_sum,
+      losses: own.losses ?? shared.global_step,
       unlogged: own.unlogged,
       rows: own.rows,
       rowsPerPass: own.rows_per_pass ?? undefined,
+      microBatches: own.micro_batches ?? undefined,
+      rowsAtOnce: own.rows_at_once ?? undefined,
       seconds: own.seconds,
     },
     maxSteps: own.max_steps,
+    kind: own.kind ?? earliestKind(own.options.freezeEncoder === true),
     options: own.options,
     data: own.data,
   };
-}
-
-/** Settings that may differ from the checkpoint's without making another run of it. */
-const FREE_OPTIONS = [
-  'outputDir',
-  'overwriteOutputDir',
-  'resumeFromCheckpoint',
-  'loggingSteps',
-  'saveTotalLimit',
-  'maxSteps',
-];
-
-/** The options whose values differ from those a checkpoint was written with, each in words. */
-export function changedOptions(
-  saved: SavedRun,
-  options: Readonly<Record<string, unknown>>,
-  maxSteps: number,
-): string[] {
-  const changed = Object.entries(options)
-    .filter(([name]) => !FREE_OPTIONS.includes(name))
-    .filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(saved.options[name]))
-    .map(([name, value]) => `${name} (was ${saved.options[name]}, is ${value})`);
-  if (maxSteps !== saved.maxSteps)
-    changed.push(`the number of updates (was ${saved.maxSteps}, is ${maxSteps})`);
-  return changed;
 }

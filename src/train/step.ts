@@ -3,6 +3,7 @@ import type { Batch, BatchStream } from '../data/batches.js';
 import type { ModelConfig } from '../model/config.js';
 import type { NativeBatch, NativeLosses, NativeStepOptions } from '../native.js';
 import type { TrainingArguments } from './arguments.js';
+import { learningRateAt } from './schedule.js';
 import { maskSpans } from './spec-augment.js';
 
 export interface TrainingStep {
@@ -78,16 +79,33 @@ function gradientScales(tokens: readonly number[], meanOfMeans: boolean): Float3
   );
 }
 
-/** What the engine is told of an update. */
+/** Learning rates of an update. */
+export interface Rates {
+  /** By `learningRate`. */
+  learningRate: number;
+  encoderRate: number;
+  decoderRate: number;
+}
+
+/** The learning rates of an update, the first being 0, of `total`: each part's peak times the same factor. */
+export function ratesAt(options: TrainingArguments, update: number, total: number): Rates {
+  const { learningRate, encoderLearningRate, decoderLearningRate } = options;
+  const at = (peak: number) => learningRateAt({ ...options, learningRate: peak }, update, total);
+  return {
+    learningRate: at(learningRate),
+    encoderRate: at(encoderLearningRate ?? learningRate),
+    decoderRate: at(decoderLearningRate ?? learningRate),
+  };
+}
+
+/** What the engine is told of an update beside its micro-batches. */
 export function stepOptions(
   options: TrainingArguments,
-  { scales }: TrainingStep,
-  learningRate: number,
-): NativeStepOptions {
+  { encoderRate, decoderRate }: Rates,
+): Omit<NativeStepOptions, 'scales'> {
   return {
-    scales,
-    encoderRate: learningRate,
-    decoderRate: learningRate,
+    encoderRate,
+    decoderRate,
     beta1: options.adamBeta1,
     beta2: options.adamBeta2,
     epsilon: options.adamEpsilon,

@@ -4,32 +4,36 @@ import { join } from 'node:path';
 import type { BatchesState, BatchStream } from '../data/batches.js';
 import type { Source } from '../data/dataset.js';
 import { WhisperError } from '../errors.js';
-import { type Evaluation, evaluate } from '../evaluate/evaluate.js';
-import { cancellable, unlessCancelled } from '../model/cancel.js';
+import type { Evaluation } from '../evaluate/evaluate.js';
+import { unlessCancelled } from '../model/cancel.js';
 import { writeFiles } from '../model/checkpoint.js';
 import { setLanguage } from '../model/generation-config.js';
 import { countParameters } from '../model/parameters.js';
 import type { Whisper } from '../model/whisper.js';
-import type { NativeStepResult } from '../native.js';
 import { languageCode } from '../processor/languages.js';
-import { checkAgainstModel, type TrainingArguments, trainingArguments } from './arguments.js';
+import { type TrainingArguments, trainingArguments } from './arguments.js';
 import { Checkpoints } from './checkpoints.js';
-import { trainingBatches, updatesPerEpoch } from './data.js';
-import type { StepEvent, TrainingEvent } from './events.js';
+import { checkAgainstModel } from './checks.js';
+import { countUpdates, type TrainingData, trainingBatches } from './data.js';
+import { engineOptions } from './engine-options.js';
+import { evaluateRun } from './evaluation.js';
+import type { SkipEvent, StepEvent, TrainingEvent } from './events.js';
+import { logLine, logs } from './log.js';
+import { outOfMemory } from './memory.js';
 import { evaluationMetrics, trainingMetrics } from './results.js';
-import { learningRateAt } from './schedule.js';
+import { changedOptions, checkKind, kindOf, type RunKind } from './resume.js';
+import { RunMemory } from './run-memory.js';
 import {
-  changedOptions,
-  countUpdate,
+  meanLoss,
   newRunState,
   type RunSettings,
   type RunState,
   runSettings,
   type SavedRun,
-  takeMeanLoss,
   trainerStateJson,
 } from './state.js';
-import { due, nextStep, stepLoss, stepOptions, type TrainingStep, whatDiverged } from './step.js';
+import { due, nextStep, type TrainingStep } from './step.js';
+import { makeStep } from './update.js';
 
 /** Options of training under transformers' names in camelCase; those left out have the defaults of `arguments.ts`. */
 export interface TrainerOptions extends Partial<TrainingArguments> {
@@ -65,6 +69,7 @@ export class Trainer {
   /** The last evaluation and the step whose weights it is of. */
   #evaluated: { step: number; evaluation: Evaluation } | undefined;
   readonly #checkpoints: Checkpoints;
+  readonly #memory: RunMemory;
   #clock = 0;
   /** Where the data goes on after the last update. */
   #position: (() => BatchesState) | undefined;
@@ -87,6 +92,7 @@ export class Trainer {
       );
     }
     this.#checkpoints = new Checkpoints(model, this.options);
+    this.#memory = new RunMemory(model, this.options);
     checkAgainstModel(this.options, model);
   }
 
@@ -104,15 +110,30 @@ export class Trainer {
    * Trains, evaluates and saves as the options say. Leaving the loop early stops training without a checkpoint; the
    * signal stops it with one.
    *
-   * @throws WhisperError `ERR_DIVERGED` naming the row when a loss is not finite (a checkpoint of the last good update is
-   *   written first), `ERR_DATA`, `ERR_FILE` when a checkpoint cannot be written, `ERR_OUT_OF_MEMORY`
+   * @throws WhisperError `ERR_DIVERGED` naming the row when a loss or gradient is not finite, in f16 when that lasts, and
+   *   `ERR_OUT_OF_MEMORY` saying what would fit, both after a checkpoint of the last good update is written;
+   *   `ERR_INVALID_ARGUMENT` when the checkpoint to go on from is of another kind of run; `ERR_DATA`; `ERR_FILE` when a
+   *   checkpoint cannot be written
    */
   async *train(): AsyncGenerator<TrainingEvent, void, void> {
+    try {
+      yield* this.#train();
+    } finally {
+      await this.#memory.release();
+    }
+  }
+
+  async *#train(): AsyncGenerator<TrainingEvent, void, void> {
     const { options, model } = this;
     const saved = await this.#open();
-    yield* this.#countUpdates(saved);
-    const data = { model, options, source: this.#trainDataset };
-    const stream = trainingBatches(data, saved?.data);
+    const planned = await this.#memory.plan(this.#run);
+    if (planned) yield planned;
+    this.#maxSteps = yield* countUpdates(this.#data, saved, this.#signal);
+    const changed = saved ? changedOptions(saved, { ...options }, this.#maxSteps) : [];
+    if (changed.length > 0) {
+      yield { type: 'notice', message: `options differ from the checkpoint's: ${changed.join(', ')}` };
+    }
+    const stream = trainingBatches(this.#data, saved?.data);
     try {
       this.#position = stream.mark();
       yield await this.#prepare(saved !== undefined);
@@ -121,8 +142,8 @@ export class Trainer {
       }
       this.#lap();
       while (this.#run.step < this.#maxSteps && !this.#stopping) {
-        const step = await nextStep(stream, this.#run.step, options, model.config);
-        const update = await this.#update(step, stream);
+        const step = await nextStep(stream, this.#run.step, this.#data.options, model.config);
+        const update = yield* this.#update(step, stream);
         if (!update) break;
         yield update;
         yield* this.#log(update);
@@ -150,19 +171,9 @@ export class Trainer {
    * @throws WhisperError `ERR_INVALID_ARGUMENT` without an `evalDataset`, otherwise as `evaluate`
    */
   async evaluate(): Promise<Evaluation> {
-    const { options } = this;
     if (!this.#evalDataset) throw new WhisperError('ERR_INVALID_ARGUMENT', 'evaluate needs an evalDataset');
     if (this.#evaluated?.step === this.#run.step) return this.#evaluated.evaluation;
-    const evaluation = await evaluate(this.model, this.#evalDataset, {
-      ...this.#prompt,
-      batchSize: options.perDeviceEvalBatchSize,
-      maxLength: options.generationMaxLength,
-      normalizer: options.doNormalizeEval ? 'basic' : 'none',
-      lowerCase: options.doLowerCase,
-      removePunctuation: options.doRemovePunctuation,
-      generate: options.predictWithGenerate,
-      signal: this.#signal,
-    });
+    const evaluation = await evaluateRun(this.model, this.#evalDataset, this.options, this.#signal);
     this.#evaluated = { step: this.#run.step, evaluation };
     return evaluation;
   }
@@ -180,8 +191,8 @@ export class Trainer {
     return this.options.evalSteps ?? this.options.loggingSteps;
   }
 
-  get #prompt() {
-    return { language: this.options.language, task: this.options.task };
+  get #kind(): RunKind {
+    return kindOf(this.options, this.model.precision);
   }
 
   get #flos(): number {
@@ -189,7 +200,18 @@ export class Trainer {
   }
 
   get #settings(): RunSettings {
-    return runSettings(this.options, this.#maxSteps, this.#run.epoch, this.#flos);
+    return runSettings(this.options, this.#run, this.#maxSteps, this.#flos);
+  }
+
+  /** The training data in the run's micro-batches. */
+  get #data(): TrainingData {
+    const { rows, count } = this.#run.microBatches ?? {};
+    const options = {
+      ...this.options,
+      perDeviceTrainBatchSize: rows ?? this.options.perDeviceTrainBatchSize,
+      gradientAccumulationSteps: count ?? this.options.gradientAccumulationSteps,
+    };
+    return { model: this.model, source: this.#trainDataset, options };
   }
 
   /** Seconds since it was called before. */
@@ -204,28 +226,12 @@ export class Trainer {
     // What decoding will need to know of the language is saved with the model.
     if (language !== undefined) setLanguage(this.model.generation, languageCode(language), task);
     const saved = await this.#checkpoints.open();
-    if (saved) this.#run = saved.state;
+    if (saved) {
+      checkKind(this.#checkpoints.last!.path, saved.kind, this.#kind);
+      this.#run = saved.state;
+    }
     this.#run.rowsPerPass ??= await this.#trainDataset.count?.();
     return saved;
-  }
-
-  /** How many updates there will be: `max_steps`, or those of the epochs. */
-  async *#countUpdates(saved: SavedRun | undefined): AsyncGenerator<TrainingEvent, void, void> {
-    const { options, model } = this;
-    if (options.maxSteps > 0) {
-      this.#maxSteps = options.maxSteps;
-    } else if (saved && saved.options.numTrainEpochs === options.numTrainEpochs) {
-      this.#maxSteps = saved.maxSteps;
-    } else {
-      yield { type: 'notice', message: 'reading the data once, to know how many updates an epoch has' };
-      const data = { model, options, source: this.#trainDataset };
-      const updates = await updatesPerEpoch(data, this.#signal);
-      this.#maxSteps = Math.ceil(options.numTrainEpochs * updates);
-    }
-    const changed = saved ? changedOptions(saved, { ...options }, this.#maxSteps) : [];
-    if (changed.length > 0) {
-      yield { type: 'notice', message: `options differ from the checkpoint's: ${changed.join(', ')}` };
-    }
   }
 
   async #prepare(resumed: boolean): Promise<TrainingEvent> {
@@ -234,9 +240,10 @@ export class Trainer {
     const { num_mel_bins: mels, max_source_positions: positions } = model.config;
     this.#flosPerRow = 6 * mels * 2 * positions * (counts.parameters - embeddings);
     if (resumed) await this.#checkpoints.loadWeights();
-    await model.native.prepareTraining({
-      freezeEncoder: options.freezeEncoder,
-      checkpointing: options.gradientCheckpointing ? 'all' : 'none',
+    const engine = engineOptions(options, model.precision, model.config);
+    await model.native.prepareTraining(engine).catch(async (error) => {
+      const shortage = await this.#memory.shortage(1);
+      throw outOfMemory(error, () => `gradients and optimizer: ${shortage}`);
     });
     if (resumed) await this.#checkpoints.loadOptimizer();
     return {
@@ -244,54 +251,40 @@ export class Trainer {
       step: this.#run.step,
       maxSteps: this.#maxSteps,
       device: model.device,
+      precision: model.precision,
+      optim: this.#kind.optim,
       ...counts,
       resumedFrom: this.#checkpoints.last?.path,
     };
   }
 
-  /** One update of the model, counted; undefined when the signal ended it, and nothing was updated. */
-  async #update(step: TrainingStep, stream: BatchStream): Promise<StepEvent | undefined> {
-    const { options } = this;
-    const run = this.#run;
-    const learningRate = learningRateAt(options, run.step, this.#maxSteps);
-    const given = stepOptions(options, step, learningRate);
-    const result = await unlessCancelled(this.#signal, () =>
-      cancellable(this.#signal, (cancel) => this.model.native.step(step.micro, given, cancel)),
-    );
-    if (!result) return undefined;
-    if (!result.finite) throw await this.#diverged(step, result);
-
-    const seconds = this.#lap();
-    const loss = stepLoss(result.losses, options.meanOfMeans);
-    countUpdate(run, { loss, seconds, rows: step.rows });
-    run.epoch = this.#epoch(step, stream);
-    this.#position = stream.mark();
-
-    const { rows, tokens, audioSeconds } = step;
-    const place = { step: run.step, maxSteps: this.#maxSteps, epoch: run.epoch };
-    const { gradNorm } = result;
-    return { type: 'step', ...place, loss, learningRate, gradNorm, rows, tokens, audioSeconds, seconds };
-  }
-
-  /** Passes over the data, with a fraction of the pass's rows. */
-  #epoch({ pass, endsPass }: TrainingStep, stream: BatchStream): number {
-    const run = this.#run;
-    const { rows } = stream.drops();
-    if (endsPass) {
-      run.rowsPerPass ??= rows;
-      return pass + 1;
+  /** One step of the model; undefined when the signal ended it, and nothing was updated. */
+  async *#update(
+    step: TrainingStep,
+    stream: BatchStream,
+  ): AsyncGenerator<TrainingEvent, StepEvent | SkipEvent | undefined> {
+    try {
+      const update = yield* makeStep(step, stream, {
+        model: this.model,
+        options: this.options,
+        run: this.#run,
+        maxSteps: this.#maxSteps,
+        memory: this.#memory,
+        signal: this.#signal,
+        lap: () => this.#lap(),
+      });
+      if (update) this.#position = stream.mark();
+      return update;
+    } catch (error) {
+      throw await this.#keep(error);
     }
-    // Until a source that cannot count has ended once, the fraction is that of all updates, as transformers has it.
-    const share = run.rowsPerPass ? rows / run.rowsPerPass : run.step / this.#maxSteps;
-    return pass + Math.min(1, share);
   }
 
-  *#log({ step, epoch, learningRate, gradNorm }: StepEvent): Generator<TrainingEvent> {
-    const { loggingSteps, loggingFirstStep } = this.options;
-    if (step % loggingSteps !== 0 && !(loggingFirstStep && step === 1)) return;
-    const loss = takeMeanLoss(this.#run);
-    this.#run.history.push({ step, epoch, loss, learning_rate: learningRate, grad_norm: gradNorm });
-    yield { type: 'log', step, epoch, loss, learningRate, gradNorm };
+  *#log(update: StepEvent | SkipEvent): Generator<TrainingEvent> {
+    if (!logs(this.options, update.step)) return;
+    const { event, row } = logLine(this.#run, update, this.options);
+    this.#run.history.push(row);
+    yield event;
   }
 
   async *#evaluate(): AsyncGenerator<TrainingEvent, void, void> {
@@ -305,7 +298,11 @@ export class Trainer {
   async #save(): Promise<TrainingEvent> {
     const { step } = this.#run;
     const evaluation = this.#evaluated?.step === step ? this.#evaluated.evaluation : undefined;
-    const saved = await this.#checkpoints.save(this.#run, this.#settings, this.#position!(), evaluation);
+    const saved = await this.#checkpoints.save(
+      this.#run,
+      { settings: this.#settings, kind: this.#kind, data: this.#position!() },
+      evaluation,
+    );
     return { type: 'save', step, ...saved };
   }
 
@@ -326,21 +323,18 @@ export class Trainer {
     await writeFiles(options.outputDir, (temporary) =>
       writeFile(join(temporary, 'trainer_state.json'), trainerStateJson(run, this.#settings)),
     );
-    const { seconds, lossSum } = run;
     const reason = done ? 'done' : 'stopped';
-    const trainLoss = lossSum / Math.max(1, step);
-    yield { type: 'end', step, epoch, trainLoss, seconds, reason, best, data: stream.drops() };
+    const { seconds } = run;
+    yield { type: 'end', step, epoch, trainLoss: meanLoss(run), seconds, reason, best, data: stream.drops() };
   }
 
-  /** Saves the last good weights and says which row, or which rows' gradient, is to blame. */
-  async #diverged(step: TrainingStep, result: NativeStepResult): Promise<WhisperError> {
-    const { step: done } = this.#run;
-    if (done > this.#saved) await this.#save();
-    const last = this.#checkpoints.last;
-    const kept = last ? `; the model of update ${last.step} is in ${last.path}` : '';
-    return new WhisperError(
-      'ERR_DIVERGED',
-      `update ${done + 1}: ${whatDiverged(step, result.losses)}; nothing was updated${kept}`,
-    );
+  /** Saves the last good weights before an error ends the run, and says with it where they are. */
+  async #keep(error: unknown): Promise<unknown> {
+    if (!(error instanceof WhisperError) || !/^ERR_(DIVERGED|OUT_OF_MEMORY)$/.test(error.code)) return error;
+    if (this.#run.step > this.#saved) await this.#save();
+    const { last } = this.#checkpoints;
+    if (!last) return error;
+    const kept = `the model of update ${last.step} is in ${last.path}`;
+    return new WhisperError(error.code, `${error.message}; ${kept}`, { cause: error.cause });
   }
 }

@@ -1,6 +1,7 @@
 // A stand-in for the engine: four weights whose updates depend on everything a training step is given.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { WhisperError } from '../../src/errors.js';
 import { readModelConfig } from '../../src/model/config.js';
 import { completeGenerationConfig } from '../../src/model/generation-config.js';
 import { describeWindows } from '../../src/model/preprocessor-config.js';
@@ -13,6 +14,8 @@ import type {
   NativeModel,
   NativeStepOptions,
   NativeStepResult,
+  NativeTrainingOptions,
+  Precision,
 } from '../../src/native.js';
 import { WhisperTokenizer } from '../../src/processor/tokenizer.js';
 
@@ -23,6 +26,16 @@ export class FakeNative implements NativeModel {
   readonly device = 'fake';
   weights = [1, 2, 3, 4];
   moments = [0, 0, 0, 0];
+  /** What `prepareTraining` was given. */
+  training: NativeTrainingOptions = {};
+  /** GradScaler's: the scale, and updates since it changed. */
+  scaler = { scale: 1, clean: 0 };
+  /** Whether the gradients of a step overflow at a loss scale. */
+  overflows: (lossScale: number, batches: NativeBatch[]) => boolean = () => false;
+  /** Rows of a batch that memory suffices for. */
+  fits = Infinity;
+  readonly limits: number[] = [];
+  /** Steps that were computed, those that overflowed included. */
   readonly steps: { batches: NativeBatch[]; options: NativeStepOptions }[] = [];
   readonly generations: { rows: number; options: NativeGenerateOptions }[] = [];
   readonly log: string[] = [];
@@ -48,14 +61,21 @@ export class FakeNative implements NativeModel {
       { name: 'model.decoder.layer_norm.bias', shape: [2, 2] },
     ];
   }
-  async prepareTraining(): Promise<void> {
+  async prepareTraining(options: NativeTrainingOptions): Promise<void> {
     this.log.push('prepareTraining');
+    this.training = options;
     this.moments = [0, 0, 0, 0];
+    this.scaler = { scale: options.lossScaler === 'none' ? 1 : options.initialLossScale!, clean: 0 };
   }
   async step(batches: NativeBatch[], options: NativeStepOptions): Promise<NativeStepResult> {
+    const rows = Math.max(...batches.map(({ samples }) => samples.length));
+    if (rows > this.fits) throw new WhisperError('ERR_OUT_OF_MEMORY', `fake: ${rows} rows do not fit`);
     this.steps.push({ batches, options });
     const losses = batches.map((batch) => this.losses(batch));
-    const finite = losses.every(({ sums }) => sums.every(Number.isFinite));
+    const lossScale = this.scaler.scale;
+    const overflow = this.overflows(lossScale, batches);
+    const finite = !overflow && losses.every(({ sums }) => sums.every(Number.isFinite));
+    this.rescale(finite);
     if (finite) {
       for (const [i, batch] of batches.entries()) {
         const spans = batch.maskSpans?.reduce((hash, value) => (hash * 31 + value) % 1009, 7) ?? 0;
@@ -66,14 +86,14 @@ export class FakeNative implements NativeModel {
       }
       this.weights = this.weights.map((w, k) => w - options.decoderRate * this.moments[k]!);
     }
-    return { losses, gradNorm: this.moments[0]!, finite, lossScale: 1 };
+    return { losses, gradNorm: overflow ? Infinity : this.moments[0]!, finite, lossScale };
   }
   async saveOptimizer(path: string): Promise<void> {
-    writeFileSync(path, JSON.stringify(this.moments));
+    writeFileSync(path, JSON.stringify({ moments: this.moments, scaler: this.scaler }));
   }
   async loadOptimizer(path: string): Promise<void> {
     this.log.push('loadOptimizer');
-    this.moments = JSON.parse(readFileSync(path, 'utf8'));
+    Object.assign(this, JSON.parse(readFileSync(path, 'utf8')));
   }
   async endTraining(): Promise<void> {
     this.log.push('endTraining');
@@ -97,8 +117,19 @@ export class FakeNative implements NativeModel {
   async memory() {
     return { live: 0, peak: 0 };
   }
-  async limitMemory(): Promise<void> {}
+  async limitMemory(bytes: number): Promise<void> {
+    this.limits.push(bytes);
+  }
   async dispose(): Promise<void> {}
+
+  /** torch.amp.GradScaler.update */
+  private rescale(finite: boolean): void {
+    if (this.training.lossScaler !== 'torch') return;
+    const { scale, clean } = this.scaler;
+    if (!finite) this.scaler = { scale: scale / 2, clean: 0 };
+    else if (clean + 1 === this.training.lossScaleWindow) this.scaler = { scale: 2 * scale, clean: 0 };
+    else this.scaler = { scale, clean: clean + 1 };
+  }
 
   private losses(batch: NativeBatch): NativeLosses {
     const rows = batch.samples.length;
@@ -112,13 +143,16 @@ export class FakeNative implements NativeModel {
 }
 
 /** A model around the stand-in. */
-export async function fakeWhisper(): Promise<{ model: Whisper; native: FakeNative }> {
+export async function fakeWhisper(
+  precision: Precision = 'f32',
+): Promise<{ model: Whisper; native: FakeNative }> {
   const config = await readModelConfig(modelFolder);
   const tokenizer = await WhisperTokenizer.fromPretrained(modelFolder);
   const native = new FakeNative();
   const generation = completeGenerationConfig({}, config, tokenizer);
   const preprocessor = describeWindows(config);
-  const model = new Whisper({ folder: modelFolder, config, generation, preprocessor, tokenizer, native });
+  const parts = { folder: modelFolder, config, generation, preprocessor, tokenizer, precision, native };
+  const model = new Whisper(parts);
   return { model, native };
 }
 

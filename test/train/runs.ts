@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
 import { fromIterable } from '../../src/data/index.js';
+import type { Precision } from '../../src/native.js';
 import type { TrainingEvent } from '../../src/train/events.js';
 import { Trainer, type TrainerOptions } from '../../src/train/trainer.js';
 import { type FakeNative, fakeWhisper, rows } from './fake-model.js';
@@ -32,11 +33,12 @@ export interface Run {
 type More = Partial<TrainerOptions> & {
   onEvent?: (event: TrainingEvent) => void;
   setUp?: (native: FakeNative) => void;
+  precision?: Precision;
 };
 
 /** Trains to the end and returns what happened. */
-export async function run({ onEvent, setUp, ...more }: More = {}): Promise<Run> {
-  const { model, native } = await fakeWhisper();
+export async function run({ onEvent, setUp, precision, ...more }: More = {}): Promise<Run> {
+  const { model, native } = await fakeWhisper(precision);
   setUp?.(native);
   const trainer = new Trainer(model, {
     outputDir,

@@ -1,0 +1,41 @@
+// Lines of the log: what an event says of a step, and what log_history keeps of it.
+import type { TrainingArguments } from './arguments.js';
+import type { LogEvent, SkipEvent, StepEvent } from './events.js';
+import { type HistoryRow, type RunState, takeMeanLoss } from './state.js';
+
+/** Whether a line is written after this step. */
+export function logs({ loggingSteps, loggingFirstStep }: TrainingArguments, step: number): boolean {
+  return step % loggingSteps === 0 || (loggingFirstStep && step === 1);
+}
+
+/** The line of the steps since the one before, and its row of `log_history`, which holds finite numbers only. */
+export function logLine(
+  run: RunState,
+  { step, epoch, learningRate, encoderRate, decoderRate, gradNorm, lossScale }: StepEvent | SkipEvent,
+  options: TrainingArguments,
+): { event: LogEvent; row: HistoryRow } {
+  const loss = takeMeanLoss(run);
+  const scaled = lossScale !== undefined;
+  return {
+    event: {
+      type: 'log',
+      step,
+      epoch,
+      loss,
+      learningRate,
+      gradNorm,
+      lossScale,
+      skippedSteps: scaled ? run.skipped : undefined,
+    },
+    row: {
+      step,
+      epoch,
+      ...(Number.isFinite(loss) && { loss }),
+      learning_rate: learningRate,
+      ...(options.encoderLearningRate !== undefined && { encoder_learning_rate: encoderRate }),
+      ...(options.decoderLearningRate !== undefined && { decoder_learning_rate: decoderRate }),
+      ...(Number.isFinite(gradNorm) && { grad_norm: gradNorm }),
+      ...(scaled && { loss_scale: lossScale, skipped_steps: run.skipped }),
+    },
+  };
+}

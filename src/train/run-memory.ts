@@ -1,0 +1,103 @@
+// The memory of a run: what it may hold, the micro-batches that fit, and what to say when one does not.
+import { WhisperError } from '../errors.js';
+import { configSizes } from '../model/sizes.js';
+import type { Whisper } from '../model/whisper.js';
+import type { TrainingArguments } from './arguments.js';
+import { formatBytes, parseBytes } from './bytes.js';
+import { engineOptions } from './engine-options.js';
+import type { PlanEvent } from './events.js';
+import {
+  availableBytes,
+  bytesFor,
+  divisors,
+  largestFitting,
+  planStep,
+  smallestBudget,
+  type Workload,
+} from './memory.js';
+import type { RunState } from './state.js';
+
+export class RunMemory {
+  readonly #model: Whisper;
+  readonly #options: TrainingArguments;
+  readonly #workload: Workload;
+  /** Bytes the engine may hold; undefined: as many as there are. */
+  #budget: number | undefined;
+
+  constructor(model: Whisper, options: TrainingArguments) {
+    const sizes = configSizes(model.config);
+    this.#model = model;
+    this.#options = options;
+    this.#workload = {
+      ...sizes,
+      precision: model.precision,
+      engine: engineOptions(options, model.precision, sizes.rates),
+      // One long label among a million must not end the run, and reading all of them first would take longer than the
+      // decoder's share of the memory is worth.
+      labels: options.maxLabelLength ?? sizes.dims.target,
+    };
+  }
+
+  /** Whether a smaller micro-batch is tried where memory does not suffice. */
+  get halves(): boolean {
+    return this.#options.autoBatch || this.#options.autoFindBatchSize;
+  }
+
+  /**
+   * Limits the engine to the budget and, under `autoBatch`, chooses the run's micro-batches: the largest that fit, among
+   * those that divide the rows of an update. A resumed run keeps its own while they fit.
+   *
+   * @throws WhisperError `ERR_OUT_OF_MEMORY` when not even one row fits
+   */
+  async plan(run: RunState): Promise<PlanEvent | undefined> {
+    const { memoryBudget, autoBatch } = this.#options;
+    if (memoryBudget === undefined && !autoBatch) return undefined;
+    const { native } = this.#model;
+    const held = (await native.memory()).live;
+    const budget = memoryBudget === undefined ? availableBytes(held) : parseBytes(memoryBudget);
+    if (bytesFor(await planStep(this.#workload, 1)) > budget) {
+      const what = memoryBudget === undefined ? 'the memory available' : 'memory_budget';
+      throw new WhisperError(
+        'ERR_OUT_OF_MEMORY',
+        `${what}, ${formatBytes(budget)}, is too small to train in: ${await smallestBudget(this.#workload)}`,
+      );
+    }
+    this.#budget = budget;
+    await native.limitMemory(budget);
+    return autoBatch ? this.#chooseRows(run, budget) : undefined;
+  }
+
+  /** Lets the engine hold what it likes again. */
+  async release(): Promise<void> {
+    if (this.#budget !== undefined) await this.#model.native.limitMemory(0);
+  }
+
+  /** How an error goes on when `rows` rows were too many. */
+  async shortage(rows: number): Promise<string> {
+    const where = this.#budget === undefined ? 'memory' : formatBytes(this.#budget);
+    const smaller =
+      rows > 1 && !this.halves
+        ? 'auto_batch and auto_find_batch_size go on with smaller micro-batches; '
+        : '';
+    return `${rows === 1 ? 'one row does' : `micro-batches of ${rows} rows do`} not fit ${where}: ${smaller}${await smallestBudget(this.#workload)}`;
+  }
+
+  async #chooseRows(run: RunState, budget: number): Promise<PlanEvent> {
+    const { perDeviceTrainBatchSize: batch, gradientAccumulationSteps: accumulation } = this.#options;
+    const update = batch * accumulation;
+    const before = run.microBatches;
+    const kept = before && before.rows * before.count === update ? [before.rows] : [];
+    const { rows, plan } =
+      (await largestFitting(this.#workload, kept, budget)) ??
+      (await largestFitting(this.#workload, divisors(update), budget))!;
+    run.microBatches = { rows, count: update / rows };
+    return {
+      type: 'plan',
+      rows,
+      microBatches: update / rows,
+      labels: this.#workload.labels,
+      budget,
+      plan,
+    };
+  }
+}
