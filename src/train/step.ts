@@ -136,13 +136,18 @@ export function due(
 }
 
 /** Says which row's loss is not finite, or that the gradient is not. */
-export function whatDiverged({ batches }: TrainingStep, losses: readonly NativeLosses[]): string {
+export function whatDiverged(step: TrainingStep, losses: readonly NativeLosses[]): string {
   for (const [i, { sums }] of losses.entries()) {
     const row = sums.findIndex((sum) => !Number.isFinite(sum));
-    if (row >= 0) return `the loss of row ${batches[i]!.rows[row]!.id} is not a finite number`;
+    if (row >= 0) return `the loss of row ${step.batches[i]!.rows[row]!.id} is not a finite number`;
   }
+  return `the gradient of rows ${rowNames(step)} is not finite`;
+}
+
+/** The first rows of a step, as messages name it. */
+export function rowNames({ batches }: TrainingStep): string {
   const ids = batches.flatMap(({ rows }) => rows.map(({ id }) => id));
-  return `the gradient of rows ${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ' …' : ''} is not finite`;
+  return `${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ' …' : ''}`;
 }
 
 function countLabels(labels: Int32Array): number {

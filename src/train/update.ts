@@ -10,7 +10,15 @@ import { isOutOfMemory, outOfMemory } from './memory.js';
 import { inParts, wholeLosses } from './micro-batches.js';
 import type { RunMemory } from './run-memory.js';
 import { countStep, type RunState } from './state.js';
-import { type Rates, ratesAt, stepLoss, stepOptions, type TrainingStep, whatDiverged } from './step.js';
+import {
+  type Rates,
+  ratesAt,
+  rowNames,
+  stepLoss,
+  stepOptions,
+  type TrainingStep,
+  whatDiverged,
+} from './step.js';
 
 /**
  * Overflows one after the other that end a run in f16. From the usual start they bring the loss scale down to
@@ -82,6 +90,12 @@ async function* compute(
       );
       return result && { ...result, losses: wholeLosses(result.losses, of) };
     } catch (error) {
+      if (error instanceof WhisperError && error.code === 'ERR_DIVERGED') {
+        // A loss scaler that can go no lower: there are no losses to look for the row in.
+        throw new WhisperError('ERR_DIVERGED', `${where}, rows ${rowNames(step)}: ${error.message}`, {
+          cause: error,
+        });
+      }
       if (!isOutOfMemory(error)) throw error;
       if (rows === 1 || !memory.halves) {
         const why = await memory.shortage(rows);

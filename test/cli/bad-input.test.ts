@@ -228,9 +228,9 @@ describe('a model', () => {
       /weight_map must name files of its folder, got "\.\.\/x\.safetensors"$/,
     ],
     [
-      'with dropout',
-      () => badModel((at) => editJson(join(at, 'config.json'), { dropout: 0.1 })),
-      /dropout is 0\.1, and training with dropout is not supported: set it to 0$/,
+      'that drops everything',
+      () => badModel((at) => editJson(join(at, 'config.json'), { attention_dropout: 1 })),
+      /config\.json: attention_dropout must be below 1 in training, got 1$/,
     ],
   ])('%s', async (_, model, message) => {
     await refused(train({ model_name_or_path: model() }), 1, message);
