@@ -6,6 +6,8 @@
 
 namespace whisper {
 
+constexpr int code_of_zero(bool is_signed) { return is_signed ? 127 : 0; }
+
 // Signed for Adam's first moment: 127 negative numbers, 0 at 127, 127 positive ones and 1; -1 is not among them.
 // Unsigned for its second: 0 at 0, 254 positive numbers and 1.
 //
@@ -14,7 +16,7 @@ namespace whisper {
 // double, so that one conversion is that rounding.
 constexpr std::array<float, 256> make_dynamic_map(bool is_signed) {
   constexpr float powers[] = {1e-6f, 1e-5f, 1e-4f, 1e-3f, 1e-2f, 1e-1f, 1};
-  const int zero = is_signed ? 127 : 0;
+  const int zero = code_of_zero(is_signed);
   std::array<float, 256> map{};
   map[255] = 1;
   int at = zero + 1;

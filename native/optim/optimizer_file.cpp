@@ -185,8 +185,7 @@ void OptimizerFile::read_codes(Backend& backend, const StateTensor& s) const {
   const bool same_blocks = absmax.shape[0] == blocks(n, block), same_order = codes.shape == file_shape(s);
   const auto& our_map = map_of(s.is_signed);
   if (same_blocks && same_order && std::memcmp(map.data, our_map.data(), sizeof our_map) == 0) {
-    const uint8_t zero = s.is_signed ? 127 : 0;
-    std::vector<uint8_t> host(static_cast<size_t>(padded), zero);
+    std::vector<uint8_t> host(static_cast<size_t>(padded), static_cast<uint8_t>(code_of_zero(s.is_signed)));
     std::memcpy(host.data(), codes.data, codes.bytes);
     backend.upload(s.tensor.address, host.data(), host.size());
     backend.upload(s.absmax.address, absmax.data, absmax.bytes);

@@ -94,11 +94,13 @@ StepResult Training::step(const std::vector<Batch>& batches, const StepOptions& 
   Tensor norm = backend.empty({1}), scale = backend.empty({1});
   backend.norm(norm, grads);
   backend.clip_scale(scale, norm, o.max_grad_norm, loss_scale);
-  float norm_on_host = 0;
+  float norm_on_host = 0, scale_on_host = 1;
   backend.synchronize();
   backend.download(&norm_on_host, norm.address, sizeof norm_on_host);
+  backend.download(&scale_on_host, scale.address, sizeof scale_on_host);
   result.grad_norm = static_cast<double>(norm_on_host) / loss_scale;
-  result.finite = result.finite && std::isfinite(norm_on_host);
+  // A norm near the end of f32 has a factor below its beginning, which would make all gradients zero.
+  result.finite = result.finite && std::isfinite(norm_on_host) && std::isnormal(scale_on_host);
   cancel.check();
 
   batches_ += batches.size();

@@ -31,7 +31,7 @@ struct StepOptions {
 struct StepResult {
   std::vector<Losses> losses;  // one per micro-batch
   double grad_norm = 0;        // before clipping, without the loss scale
-  bool finite = true;          // false: a loss or the norm was NaN or infinite, and nothing was updated
+  bool finite = true;          // false: a loss or the norm was NaN or beyond f32, and nothing was updated
   double loss_scale = 1;       // that this step was made with
 };
 

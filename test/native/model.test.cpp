@@ -1,55 +1,22 @@
 // A whole small model under the sanitizers: training, decoding, saving and loading, with every instruction set.
-#include <unistd.h>
-
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
+#include <limits>
 #include <string>
+#include <vector>
 
 #include "backend.h"
 #include "decode/generate.h"
+#include "folder.h"
 #include "model/whisper.h"
 #include "optim/plan.h"
 #include "optim/training.h"
+#include "small_model.h"
 #include "test.h"
 
 using namespace whisper;
+using namespace whisper::test;
 
 namespace {
-
-// Sizes that fill no tile: edges are where kernels read too far.
-Dims small() {
-  Dims d;
-  d.mels = 80, d.source = 23, d.target = 12, d.width = 36, d.vocab = 61, d.padding = 50, d.start = 51;
-  d.encoder_layers = d.decoder_layers = 2;
-  d.encoder_heads = 3, d.decoder_heads = 2;
-  d.encoder_ffn = 70, d.decoder_ffn = 54;
-  return d;
-}
-
-Batch clips(const Dims& dims, int rows) {
-  Batch batch;
-  batch.time = 5;
-  for (int r = 0; r < rows; ++r) {
-    std::vector<float> samples(static_cast<size_t>(dims.samples() / (r + 1)));
-    for (size_t i = 0; i < samples.size(); ++i)
-      samples[i] = std::sin(static_cast<float>(i) * 0.05f * static_cast<float>(r + 1)) / 3;
-    batch.samples.push_back(std::move(samples));
-    for (int t = 0; t < batch.time; ++t) batch.labels.push_back(t + r > 5 ? -100 : t == 4 ? dims.padding : 7 * r + t);
-  }
-  batch.mask_spans = {0, 2, 9, 0, dims.mels, rows - 1, 0, dims.frames(), 5, 17};
-  return batch;
-}
-
-// Runs f once per instruction set of this machine.
-template <class F>
-void with_every_isa(F f) {
-  for (const std::string& isa : device_info().isas) {
-    ::setenv("WHISPER_TUNE_ISA", isa.c_str(), 1);
-    f();
-    ::unsetenv("WHISPER_TUNE_ISA");
-  }
-}
 
 std::vector<float> first_losses(Whisper& model, Checkpointing::Policy policy) {
   const Batch batch = clips(model.dims, 3);
@@ -105,13 +72,12 @@ TEST(model_generates) {
 }
 
 TEST(model_saves_and_loads) {
-  const auto folder = std::filesystem::temp_directory_path();
-  const std::string path = folder / ("whisper-tune-" + std::to_string(::getpid()) + ".safetensors");
+  const Folder folder;
+  const std::string path = folder.file("model.safetensors");
   Whisper one(open_backend("cpu"), small()), other(open_backend("cpu"), small());
   one.initialise(Whisper::Initialisation::fan_in, 5);
   one.save(path, {{"format", "pt"}});
   other.load({path});
-  std::filesystem::remove(path);
   const Batch batch = clips(one.dims, 2);
   CHECK(one.loss(batch, Cancel()).sums == other.loss(batch, Cancel()).sums);
 }
@@ -126,6 +92,85 @@ TEST(training_stops_when_asked) {
   cancel.request();
   CHECK_THROWS(Cancelled, "cancelled", training.step({clips(model.dims, 2)}, options, cancel));
   CHECK(training.steps_done() == 0);
+}
+
+namespace {
+
+std::vector<float> weights(Whisper& model) {
+  std::vector<float> host(static_cast<size_t>(model.params().masters().shape.size()));
+  model.backend().download(host.data(), model.params().masters().address, host.size() * sizeof(float));
+  return host;
+}
+
+}  // namespace
+
+TEST(training_skips_steps_that_overflow) {
+  Whisper model(open_backend("cpu"), small());
+  model.initialise(Whisper::Initialisation::fan_in, 7);
+  TrainingOptions options;
+  options.loss_scaling = {.kind = LossScaling::Kind::torch, .initial = 0x1p127};
+  Training training(model, options);
+  StepOptions step;
+  step.scales = {0.1f};
+  const std::vector<Batch> batches{clips(model.dims, 2)};
+  const std::vector<float> before = weights(model);
+  int skipped = 0;
+  double scale = 0x1p127;
+  for (;; ++skipped, scale /= 2) {
+    const StepResult result = training.step(batches, step, Cancel());
+    CHECK(result.loss_scale == scale);
+    if (result.finite) break;
+    CHECK(skipped > 0 || !std::isfinite(result.grad_norm));
+    CHECK(training.steps_done() == 0 && weights(model) == before);
+  }
+  CHECK(skipped > 0 && skipped < 20);
+  CHECK(training.steps_done() == 1);
+
+  // A factor that is a power of two changes no bit of the update.
+  Whisper plain(open_backend("cpu"), small());
+  plain.initialise(Whisper::Initialisation::fan_in, 7);
+  Training unscaled(plain, {});
+  CHECK(unscaled.step(batches, step, Cancel()).finite);
+  CHECK(weights(plain) == weights(model));
+}
+
+TEST(training_updates_nothing_when_a_step_is_not_finite) {
+  Whisper model(open_backend("cpu"), small());
+  model.initialise(Whisper::Initialisation::fan_in, 7);
+  Training training(model, {});
+  StepOptions step;
+  step.scales = {3e38f};
+  const std::vector<float> before = weights(model);
+  for (int i = 0; i < 2; ++i) {
+    const StepResult result = training.step({clips(model.dims, 2)}, step, Cancel());
+    CHECK(!result.finite && result.loss_scale == 1 && std::isfinite(result.losses[0].sums[0]));
+  }
+  CHECK(training.steps_done() == 0 && weights(model) == before);
+}
+
+TEST(training_refuses_options_without_sense) {
+  Whisper model(open_backend("cpu"), small());
+  const auto refused = [&](const char* message, auto change) {
+    TrainingOptions options;
+    change(options);
+    CHECK_THROWS(InvalidArgument, message, Training(model, options));
+  };
+  using Options = TrainingOptions;
+  refused("the dropout must be at least 0 and below 1, got 1", [](Options& o) { o.regularization.dropout = 1; });
+  refused("the attention dropout", [](Options& o) { o.regularization.attention_dropout = -0.1f; });
+  refused("the activation dropout", [](Options& o) { o.regularization.activation_dropout = 2; });
+  refused("the encoder layerdrop", [](Options& o) { o.regularization.encoder_layerdrop = 1; });
+  refused("the decoder layerdrop must be at least 0 and below 1, got nan",
+          [](Options& o) { o.regularization.decoder_layerdrop = std::nanf(""); });
+  refused("n of at least 1, got 0", [](Options& o) { o.checkpointing.every = 0; });
+  refused("the window must be at least 1, got 0", [](Options& o) { o.loss_scaling.window = 0; });
+  refused("both frozen", [](Options& o) { o.freeze_encoder = o.freeze_decoder = true; });
+
+  Training training(model, {});
+  StepOptions step;
+  step.scales = {std::numeric_limits<float>::infinity()};
+  CHECK_THROWS(InvalidArgument, "a batch's scale must be finite, got inf",
+               training.step({clips(model.dims, 1)}, step, Cancel()));
 }
 
 TEST(plan_counts_what_a_model_holds) {

@@ -1,8 +1,6 @@
 // Safetensors: what is written is read, and no header, however damaged, is believed.
 #include "core/safetensors.h"
 
-#include <unistd.h>
-
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -10,21 +8,13 @@
 #include <random>
 
 #include "core/half.h"
+#include "folder.h"
 #include "test.h"
 
 using namespace whisper;
+using test::Folder;
 
 namespace {
-
-struct Folder {
-  std::filesystem::path path;
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "whisper-tune-XXXXXX").string();
-    path = ::mkdtemp(name.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::string file(const char* name) const { return path / name; }
-};
 
 void write(const std::string& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
