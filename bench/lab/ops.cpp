@@ -1,7 +1,7 @@
 // Times of the CPU back end's products and attention: milliseconds and GFLOP/s beside the core's measured FMA peak.
 //
 //     g++ -std=c++20 -O3 -Inative -o build/lab-ops bench/lab/ops.cpp native/{audio,cpu,cpu/isa}/*.cpp -pthread
-//     WHISPER_TUNE_THREADS=1 build/lab-ops [linear|few|attention|classifier]
+//     WHISPER_TUNE_THREADS=1 build/lab-ops [linear|few|attention|classifier [f32|f16|bf16]]
 //
 // With one thread the clock is the process's CPU time, which other programs on the machine hardly disturb; with more
 // it is the wall's. Medians over half a second, random data. WHISPER_TUNE_ISA chooses the instruction set.
@@ -17,6 +17,7 @@
 #include "cpu/cpu_backend.h"
 #include "cpu/thread_pool.h"
 
+using whisper::Dropout;
 using whisper::DType;
 using whisper::Dropout;
 using whisper::Shape;
@@ -26,6 +27,7 @@ using whisper::View;
 namespace {
 
 whisper::CpuBackend backend;
+DType type = DType::F32;  // how the operands are stored that may be of 16 bits
 
 double seconds() {
   if (whisper::cpu::threads() == 1) return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
@@ -38,6 +40,13 @@ Tensor random(Shape shape) {
   std::vector<float> values(shape.size());
   for (float& x : values) x = uniform(generator);
   return backend.from_host(values.data(), shape);
+}
+
+// The same, stored in the compute dtype.
+Tensor stored(Shape shape) {
+  const Tensor wide = random(shape), x = backend.empty(shape, type);
+  backend.cast(x, wide);
+  return x;
 }
 
 template <class Body>
@@ -74,8 +83,8 @@ void peak() {
 }
 
 void linear(int64_t m, int64_t n, int64_t k) {
-  const Tensor x = random({1, m, k}), w = random({n, k}), b = random({n}), y = random({1, m, n});
-  const Tensor dx = random({1, m, k}), dw = random({n, k}), db = random({n});
+  const Tensor x = stored({1, m, k}), w = stored({n, k}), b = random({n}), y = stored({1, m, n});
+  const Tensor dx = stored({1, m, k}), dw = random({n, k}), db = random({n});
   const std::string size = std::to_string(m) + " x " + std::to_string(n) + " x " + std::to_string(k);
   const double flops = 2.0 * m * n * k;
   measure("linear " + size, flops, [&] { backend.linear(y, x, w, b); });
@@ -99,7 +108,7 @@ void attention(int64_t batch, int64_t time, int64_t source, int heads, int64_t w
 }
 
 void classifier(int64_t rows, int64_t vocab, int64_t width) {
-  const Tensor x = random({1, rows, width}), w = random({vocab, width}), dx = random({1, rows, width});
+  const Tensor x = stored({1, rows, width}), w = stored({vocab, width}), dx = stored({1, rows, width});
   const Tensor dw = random({vocab, width}), loss = random({rows});
   std::vector<int32_t> classes(rows);
   for (int64_t r = 0; r < rows; ++r) classes[r] = static_cast<int32_t>(r * 7919 % vocab);
@@ -112,10 +121,13 @@ void classifier(int64_t rows, int64_t vocab, int64_t width) {
 
 int main(int argc, char** argv) {
   const auto wanted = [&](const char* what) { return argc < 2 || !std::strcmp(argv[1], what); };
-  std::printf("%s\n", backend.name().c_str());
+  if (argc > 2) type = !std::strcmp(argv[2], "f16") ? DType::F16 : !std::strcmp(argv[2], "bf16") ? DType::BF16 : type;
+  std::printf("%s, %s\n", backend.name().c_str(), whisper::name_of(type));
   peak();
   if (wanted("linear")) {
-    linear(1504, 384, 384);
+    linear(1500, 384, 384);
+    linear(1500, 1536, 384);
+    linear(1500, 384, 1536);
     linear(6000, 1536, 384);
     linear(6000, 384, 1536);
     linear(4800, 256, 64);

@@ -1,9 +1,12 @@
 // The classifier: tied projection and softmax cross-entropy with both gradients, over chunks of rows that have a label.
 //
 //     logits = x·Wᵀ          G = scale·∂loss/∂logits, in place of the logits          dx = G·W          dW += Gᵀ·x
+//
+// Logits and G are f32 whatever x and W are.
 #include <algorithm>
 #include <cstring>
 
+#include "core/workspace.h"
 #include "cpu/cpu_backend.h"
 #include "cpu/expect.h"
 #include "cpu/gemm.h"
@@ -14,15 +17,14 @@ namespace whisper {
 namespace {
 
 using cpu::Factor;
-using cpu::Rows;
 
-constexpr int64_t kLogits = 8 << 20;  // in memory at a time: 32 MB, some 160 rows of Whisper's vocabulary
-
-void copy_rows(float* to, const float* from, const int32_t* index, bool scatter, int64_t rows, int64_t width) {
-  cpu::parallel_for(rows, std::max<int64_t>(1, (1 << 16) / width), [&](int64_t begin, int64_t end) {
+// Rows of the index, gathered one behind the other, or scattered to where the index has them.
+void copy_rows(void* to, const void* from, const int32_t* index, bool scatter, int64_t rows, int64_t row_bytes) {
+  cpu::parallel_for(rows, std::max<int64_t>(1, (1 << 18) / row_bytes), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r)
-      std::memcpy(to + (scatter ? index[r] : r) * width, from + (scatter ? r : index[r]) * width,
-                  width * sizeof(float));
+      std::memcpy(static_cast<std::byte*>(to) + (scatter ? index[r] : r) * row_bytes,
+                  static_cast<const std::byte*>(from) + (scatter ? r : index[r]) * row_bytes,
+                  static_cast<size_t>(row_bytes));
   });
 }
 
@@ -31,13 +33,15 @@ void copy_rows(float* to, const float* from, const int32_t* index, bool scatter,
 void CpuBackend::classifier(Out loss, Out dx, Acc dweight, In x, In labels, In weight, float scale, float smoothing) {
   const cpu::Expect op("classifier");
   const int64_t rows = x.shape.rows(), width = x.shape.width(), vocab = weight.shape.rows();
-  op.dense("x", x, rows, width);
-  op.dense("weight", weight, vocab, width);
+  const DType type = op.compute("x", x);
+  op.dense("weight", weight, vocab, width, type);
+  op.dense("x", x, rows, width, type);
   op.flat("labels", labels, rows, DType::I32);
   op.flat("loss", loss, rows);
-  if (dx) op.dense("dx", dx, rows, width);
+  if (dx) op.dense("dx", dx, rows, width, type);
   if (dweight) op.dense("dweight", dweight, vocab, width);
-  thread_local cpu::Scratch lists, values;
+  const auto row_bytes = width * static_cast<int64_t>(size_of(type));
+  thread_local cpu::Scratch lists;
   int32_t* const labelled = lists.take<int32_t>(rows);
   int64_t count = 0;
   for (int64_t r = 0; r < rows; ++r) {
@@ -48,20 +52,22 @@ void CpuBackend::classifier(Out loss, Out dx, Acc dweight, In x, In labels, In w
     if (label >= 0)
       labelled[count++] = static_cast<int32_t>(r);
     else if (dx)
-      std::memset(dx.as<float>() + r * width, 0, width * sizeof(float));
+      std::memset(cpu::row_of(dx, r).address, 0, static_cast<size_t>(row_bytes));
   }
   if (count == 0) return;
 
   const bool gradients = (dx || dweight) && scale != 0;
-  const int64_t most = std::clamp<int64_t>(kLogits / vocab, 1, count);
-  const int64_t chunk = (count + (count + most - 1) / most - 1) / ((count + most - 1) / most);
-  float* const logits = values.take<float>(chunk * (vocab + 2 * width));
-  float *const input = logits + chunk * vocab, *const gradient = input + chunk * width;
+  const ClassifierChunk space(count, vocab, width, type);
+  const int64_t chunks = (count + space.rows - 1) / space.rows, chunk = (count + chunks - 1) / chunks;
+  const std::shared_ptr<void> memory = allocate(space.bytes());
+  auto* const logits = static_cast<float*>(memory.get());
+  const cpu::Floats input{static_cast<std::byte*>(memory.get()) + space.logits, type};
+  const cpu::Floats gradient = input + space.rows * width;
+  const cpu::Rows w{{weight.address, type}, width}, g{logits, vocab}, in{input, width};
   for (int64_t begin = 0; begin < count; begin += chunk) {
     const int64_t n = std::min(chunk, count - begin);
     const int32_t* const index = labelled + begin;
-    copy_rows(input, x.as<float>(), index, false, n, width);
-    const Rows g{logits, vocab}, in{input, width}, w{weight.as<float>(), width};
+    copy_rows(input.address, x.address, index, false, n, row_bytes);
     cpu::gemm(kernels_.gemm, {n, vocab, width, {in, Factor::Across}, {w, Factor::Across}, {logits, vocab}});
     cpu::parallel_for(n, std::max<int64_t>(1, (1 << 14) / vocab), [&](int64_t first, int64_t last) {
       for (int64_t r = first; r < last; ++r)
@@ -72,8 +78,8 @@ void CpuBackend::classifier(Out loss, Out dx, Acc dweight, In x, In labels, In w
       if (gradients)
         cpu::gemm(kernels_.gemm, {n, width, vocab, {g, Factor::Across}, {w, Factor::Along}, {gradient, width}});
       else
-        std::memset(gradient, 0, n * width * sizeof(float));
-      copy_rows(dx.as<float>(), gradient, index, true, n, width);
+        std::memset(gradient.address, 0, static_cast<size_t>(n * row_bytes));
+      copy_rows(dx.address, gradient.address, index, true, n, row_bytes);
     }
     if (dweight && gradients)
       cpu::gemm(

@@ -1,6 +1,4 @@
 // The gradient of overlapping windows: every element of dx collects what the windows that saw it say.
-#include <cstring>
-
 #include "cpu/chunks.h"
 #include "cpu/cpu_backend.h"
 #include "cpu/expect.h"
@@ -14,21 +12,23 @@ void CpuBackend::fold(Out dx, In dwindows, int stride) {
   op.rank("dx", dx, 3);
   op.rank("dwindows", dwindows, 3);
   const int64_t batch = dx.shape[0], time = dx.shape[1], width = dx.shape[2], windows = dwindows.shape[1];
-  op.dense("dx", dx, batch * time, width);
-  op.dense("dwindows", dwindows, batch * windows, taps * width);
+  const DType type = op.compute("dwindows", dwindows);
+  op.dense("dx", dx, batch * time, width, type);
+  op.dense("dwindows", dwindows, batch * windows, taps * width, type);
   if (stride < 1 || (windows > 0 && (windows - 1) * stride + taps > time))
     fail(Code::ShapeMismatch, "fold: dwindows ", dwindows.shape, " at stride ", stride, " do not fit into dx ",
          dx.shape);
   cpu::parallel_for(batch * time, cpu::chunk_rows(width), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const int64_t b = r / time, s = r % time;
-      float* to = dx.row_of<float>(r);
-      std::memset(to, 0, static_cast<size_t>(width) * sizeof(float));
+      const void* seen[taps];
+      int count = 0;
       for (int64_t tap = 0; tap < taps; ++tap) {
         const int64_t t = (s - tap) / stride;
         if (s < tap || (s - tap) % stride != 0 || t >= windows) continue;
-        kernels_.elementwise.add(to, to, dwindows.row_of<float>(b * windows + t) + tap * width, width);
+        seen[count++] = (cpu::row_of(dwindows, b * windows + t) + tap * width).address;
       }
+      kernels_.elementwise.total(cpu::row_of(dx, r), seen, count, width);
     }
   });
 }

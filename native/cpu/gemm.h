@@ -18,12 +18,13 @@ struct Factor {
   Direction direction;
 };
 
-// C[m, n] = A·B + bias?, or C += A·B + bias?. Sums over k are taken in an order that depends on the sizes alone, so
-// results do not depend on the number of threads.
+// C[m, n] = A·B + bias?, or C += A·B + bias?. Factors and C are of any float dtypes; sums are in f32 over the whole of
+// k and a C of 16 bits is rounded once. Sums over k are taken in an order that depends on the sizes alone, so results
+// do not depend on the number of threads.
 struct Product {
   int64_t m, n, k;
   Factor a, b;
-  RowsOf<float> c;
+  OutRows c;
   const float* bias = nullptr;
   bool add = false;
 };

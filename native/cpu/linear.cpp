@@ -4,6 +4,7 @@
 #include "cpu/cpu_backend.h"
 #include "cpu/expect.h"
 #include "cpu/gemm.h"
+#include "cpu/scratch.h"
 #include "cpu/thread_pool.h"
 
 namespace whisper {
@@ -11,20 +12,30 @@ namespace {
 
 using cpu::Factor;
 
-// Up to this many rows (tokens being decoded) the product is bound by reading the weight: it is read once, in place.
+// Up to this many rows (tokens being decoded) the product is bound by reading the weight: it is read once, in place and
+// as it is stored, by rows that are f32.
 constexpr int64_t kFewRows = 16;
 
-void few_rows(const cpu::GemmKernels& kernels, const Out& y, const In& x, const In& weight, const In& bias) {
+void few_rows(const cpu::Kernels& kernels, const Out& y, const In& x, const In& weight, const In& bias) {
+  thread_local cpu::Scratch inputs, outputs;
   const int64_t m = x.shape.rows(), n = weight.shape[0], k = weight.shape[1];
-  const int64_t chunk = std::max<int64_t>(16, (int64_t{1} << 16) / k / 16 * 16);  // 256 KB of weight
+  const int64_t chunk = std::max<int64_t>(16, (int64_t{1} << 16) / k / 16 * 16);  // 256 KB of an f32 weight
+  const bool direct = y.dtype == DType::F32;
+  float* const sums = direct ? nullptr : outputs.take<float>(cpu::threads() * m * chunk);
+  float* const widened = x.dtype == DType::F32 ? nullptr : inputs.take<float>(m * k);
+  const float* from[kFewRows];
+  for (int64_t i = 0; i < m; ++i) {
+    if (widened) kernels.elementwise.cast(widened + i * k, cpu::row_of(x, i), k);
+    from[i] = widened ? widened + i * k : x.row_of<float>(i);
+  }
   cpu::parallel_for(n, chunk, [&](int64_t begin, int64_t end) {
-    const float* from[kFewRows];
     float* to[kFewRows];
-    for (int64_t i = 0; i < m; ++i) {
-      from[i] = x.row_of<float>(i);
-      to[i] = y.row_of<float>(i) + begin;
-    }
-    kernels.dots(m, end - begin, k, from, cpu::row_of(weight, begin), k, bias ? bias.as<float>() + begin : nullptr, to);
+    for (int64_t i = 0; i < m; ++i)
+      to[i] = direct ? y.row_of<float>(i) + begin : sums + (cpu::thread_index() * m + i) * chunk;
+    kernels.gemm.dots(m, end - begin, k, from, cpu::row_of(weight, begin), k, bias ? bias.as<float>() + begin : nullptr,
+                      to);
+    for (int64_t i = 0; i < m && !direct; ++i)
+      kernels.gemm.round_sums(cpu::row_of(y, i) + begin, to[i], end - begin, false);
   });
 }
 
@@ -33,11 +44,11 @@ void few_rows(const cpu::GemmKernels& kernels, const Out& y, const In& x, const 
 void CpuBackend::linear(Out y, In x, In weight, In bias) {
   const cpu::Expect op("linear");
   const int64_t m = x.shape.rows(), n = weight.shape.rows(), k = x.shape.width();
-  op.strided("x", x, m, k);
-  op.dense("weight", weight, n, k);
-  op.strided("y", y, m, n);
+  const DType type = op.compute("x", x);
+  op.dense("weight", weight, n, k, type);
+  op.strided("y", y, m, n, op.compute_or_f32("y", y, type));
   if (bias) op.flat("bias", bias, n);
-  if (m <= kFewRows) return few_rows(kernels_.gemm, y, x, weight, bias);
+  if (m <= kFewRows) return few_rows(kernels_, y, x, weight, bias);
   cpu::gemm(kernels_.gemm, {m,
                             n,
                             k,
@@ -50,10 +61,10 @@ void CpuBackend::linear(Out y, In x, In weight, In bias) {
 void CpuBackend::linear_backward(Out dx, Acc dweight, Acc dbias, In dy, In x, In weight, bool add) {
   const cpu::Expect op("linear_backward");
   const int64_t m = dy.shape.rows(), n = dy.shape.width(), k = dx ? dx.shape.width() : x.shape.width();
-  op.strided("dy", dy, m, n);
+  const DType type = op.compute("dy", dy);
   if (dx) {
-    op.dense("dx", dx, m, k);
-    op.dense("weight", weight, n, k);
+    op.dense("dx", dx, m, k, op.compute_or_f32("dx", dx, type));
+    op.dense("weight", weight, n, k, type);
     cpu::gemm(kernels_.gemm, {m,
                               k,
                               n,
@@ -64,7 +75,7 @@ void CpuBackend::linear_backward(Out dx, Acc dweight, Acc dbias, In dy, In x, In
                               add});
   }
   if (dweight) {
-    op.strided("x", x, m, k);
+    op.strided("x", x, m, k, type);
     op.dense("dweight", dweight, n, k);
     cpu::gemm(kernels_.gemm, {n,
                               k,

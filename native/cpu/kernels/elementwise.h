@@ -22,6 +22,8 @@ struct ElementwiseKernels {
   void (*cast)(Floats y, ConstFloats x, int64_t n);
   // z = x + y; z may be x or y
   void (*add)(float* z, const float* x, ConstFloats y, int64_t n);
+  // y = Σ x over `count` runs of the dtype of y, 0 of none
+  void (*total)(Floats y, const void* const* x, int count, int64_t n);
   void (*gelu)(Floats y, ConstFloats x, int64_t n);
   // dx = dy·gelu'(x)
   void (*gelu_backward)(Floats dx, ConstFloats dy, ConstFloats x, int64_t n);

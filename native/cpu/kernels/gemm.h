@@ -48,10 +48,11 @@ struct RowsAt {
 };
 template <class T>
 using RowsOf = RowsAt<T*>;
-using Rows = RowsAt<ConstFloats>;  // of any float dtype
+using Rows = RowsAt<ConstFloats>;  // of any float dtype, to be read
+using OutRows = RowsAt<Floats>;    // and to be written
 
 inline Rows rows_of(const In& v) { return {{v.address, v.dtype}, v}; }
-inline RowsOf<float> rows_of(const Out& v) { return {v.as<float>(), v}; }
+inline OutRows rows_of(const Out& v) { return {{v.address, v.dtype}, v}; }
 
 // Packs one panel. Panels are what the register tile reads, in the order in which it reads it:
 //
@@ -73,6 +74,8 @@ struct GemmKernels {
   // One A panel times a row of B panels, each b_panel elements behind the last, its steps of k `b_step` elements apart.
   void (*multiply)(int64_t rows, int64_t columns, int64_t depth, const float* a, const float* b, int64_t b_step,
                    int64_t b_panel, float* const* c, const float* bias, bool add);
+  // c[j] = (add ? c[j] : 0) + sums[j], rounded to the dtype of c, j < n
+  void (*round_sums)(Floats c, const float* sums, int64_t n, bool add);
 
   // y[i][j] = Σk x[i][k]·w[j·w_stride + k] + (bias ? bias[j] : 0) for i < m, j < n: for few rows x, where the weight is
   // read only once, as it is stored, and packing it would cost more than the product.

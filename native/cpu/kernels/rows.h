@@ -2,6 +2,8 @@
 #pragma once
 #include <cstdint>
 
+#include "cpu/kernels/floats.h"
+
 namespace whisper::cpu {
 
 struct RowMaximum {
@@ -11,13 +13,13 @@ struct RowMaximum {
 
 struct RowKernels {
   // y = (x - mean)·rstd·weight + bias
-  void (*layernorm)(float* y, float* mean, float* rstd, const float* x, const float* weight, const float* bias,
+  void (*layernorm)(Floats y, float* mean, float* rstd, const float* x, const float* weight, const float* bias,
                     int64_t width);
   // dx += rstd·(ĝ - mean(ĝ) - x̂·mean(ĝ·x̂)), ĝ = dy·weight
-  void (*layernorm_dx)(float* dx, const float* dy, const float* x, float mean, float rstd, const float* weight,
+  void (*layernorm_dx)(float* dx, ConstFloats dy, const float* x, float mean, float rstd, const float* weight,
                        int64_t width);
   // dweight += dy·x̂,  dbias += dy; either may be null
-  void (*layernorm_dweight)(float* dweight, float* dbias, const float* dy, const float* x, float mean, float rstd,
+  void (*layernorm_dweight)(float* dweight, float* dbias, ConstFloats dy, const float* x, float mean, float rstd,
                             int64_t width);
   // mask may be null
   RowMaximum (*argmax)(const float* x, const float* mask, int64_t width);
