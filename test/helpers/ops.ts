@@ -33,6 +33,8 @@ const product = (shape: number[]) => shape.reduce((a, b) => a * b, 1);
 
 /** How the elements of an operand are stored. */
 export type Storage = 'f32' | 'f16' | 'bf16';
+export const storages = ['f32', 'f16', 'bf16'] as const;
+export const halves = ['f16', 'bf16'] as const;
 
 const bits = new Uint32Array(1);
 const float = new Float32Array(bits.buffer);
@@ -40,6 +42,11 @@ const float = new Float32Array(bits.buffer);
 /** The f32 nearest to x among the numbers of the storage: what a test's inputs have to be to be stored exactly. */
 export function rounded(x: number, storage: Storage): number {
   return storage === 'f32' ? Math.fround(x) : fromBits(toBits(x, storage), storage);
+}
+
+/** Reproducible noise that the storage holds exactly. */
+export function noise(size: number, seed: number, storage: Storage, deviation = 1): Float32Array {
+  return randn(size, seed, deviation).map((x) => rounded(x, storage));
 }
 
 /** The bits of a 16-bit float nearest to x, ties to even. Written apart from native/core/half.h, by arithmetic. */
