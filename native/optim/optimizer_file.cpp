@@ -40,14 +40,16 @@ std::string text(const Sizes& shape) {
   return "[" + list + "]";
 }
 
-// The option that makes a run one that the file is of.
-std::string option(const std::string& key, const std::string& value) {
-  if (key == "optimizer") return "--optim " + value;
-  if (key == "eight_bit_embeddings") return value == "true" ? "--eight_bit_embeddings" : "no --eight_bit_embeddings";
-  if (key == "precision") return value == "f32" ? "neither --fp16 nor --bf16" : value == "f16" ? "--fp16" : "--bf16";
+// How to run so that the file fits.
+std::string remedy(const std::string& key, const std::string& value) {
+  if (key == "optimizer") return "with --optim " + value;
+  if (key == "eight_bit_embeddings")
+    return std::string(value == "true" ? "with" : "without") + " --optim_8bit_embeddings";
   if (key == "trained")
-    return value == "decoder" ? "--freeze_encoder" : value == "encoder" ? "--freeze_decoder" : "nothing frozen";
-  return "--" + key + " " + value;
+    return value == "all"       ? "without frozen parts"
+           : value == "decoder" ? "with --freeze_encoder"
+                                : "with the decoder frozen";
+  return "with --" + key + " " + value;
 }
 
 }  // namespace
@@ -103,8 +105,8 @@ void OptimizerFile::check_run(const RunTraits& run) const {
   for (const auto& [key, now] : run) {
     const std::string& was = metadata(key);
     if (was != now)
-      fail(Code::InvalidArgument, file_.path(), ": ", key, " was ", was, " and is ", now, " now: resume with ",
-           option(key, was),
+      fail(Code::InvalidArgument, file_.path(), ": ", key, " was ", was, " and is ", now, " now: resume ",
+           remedy(key, was),
            ", or start a new run from the checkpoint's weights with --model_name_or_path and another --output_dir");
   }
 }
