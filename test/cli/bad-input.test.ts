@@ -1,6 +1,7 @@
 // What people get wrong: each mistake ends with one clear line, the right exit code, and nothing lost.
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -356,9 +357,45 @@ describe('options', () => {
     [{ do_train: 'false' }, /nothing to do: give --do_train, --do_eval or both$/],
     [{ task: 'translate', language: '' }, /language/],
     [{ device: 'cuda:0' }, /cuda:0/],
+    [{ fp16: 'true', bf16: 'true' }, /--fp16 and --bf16 exclude each other: give one of them$/],
+    [{ fp16: 'true', precision: 'f32' }, /--fp16 means --precision f16, got f32: leave one of them out$/],
+    [{ optim: 'lion' }, /--optim must be one of adamw_torch, .*, adafactor, sgd, got "lion"$/],
+    [{ adafactor: 'true', optim: 'sgd' }, /--adafactor means --optim adafactor, got sgd$/],
+    [
+      { checkpointing_policy: 'some' },
+      /--checkpointing_policy must be one of none, encoder, all, selective, every:N, got "some"$/,
+    ],
+    [
+      { gradient_checkpointing: 'true', checkpointing_policy: 'none' },
+      /--gradient_checkpointing means --checkpointing_policy all, got none: leave one of them out$/,
+    ],
+    [{ bf16: 'true', loss_scaler: 'torch' }, /--loss_scaler needs precision f16, got bf16: only f16 has/],
+    [{ memory_budget: '16' }, /--memory_budget must be a size above 0 as 16GB or 24GiB \(.*\), got "16"$/],
+    [{ dropout: '1' }, /--dropout must be a number of at least 0 and of at most 0\.999999, got 1$/],
+    [
+      { max_label_length: '40' },
+      /max_label_length must be more than .* at most 32 \(max_target_.*\), got 40$/,
+    ],
   ])('%j', async (options, message) => {
     const code = 'device' in options ? 1 : 2;
     await refused(train(options as unknown as Record<string, string>), code, message);
+  });
+
+  it.each(['evaluate', 'transcribe', 'plan'])('of %s name one precision', async (command) => {
+    const model = command === 'plan' ? ['tiny'] : ['--model_id', at('model')];
+    const data = command === 'evaluate' ? ['--dataset', at('data')] : [];
+    const file = command === 'transcribe' ? [at('data', 'clips', 'test_0.wav')] : [];
+    const flags = [...model, ...data, ...file, '--fp16', '--bf16'];
+    await refused(run(command, ...flags), 2, /--fp16 and --bf16 exclude each other: give one of them$/);
+  });
+
+  it('ask for memory that one row does not fit', async () => {
+    const budget = train({ memory_budget: '500KB' });
+    const line =
+      /memory_budget, 500 KB, is too small to train in: the smallest memory_budget that works is ([\d.]+MB) \(one row, a label of 32 tokens\); with .*freeze_encoder/;
+    const [, smallest] = line.exec(await refused(budget, 1, line))!;
+    expect(readdirSync(at('out'))).toEqual([]);
+    expect((await train({ memory_budget: smallest!, per_device_train_batch_size: '1' })).code).toBe(0);
   });
 
   it('show a stack trace only under --debug', async () => {
@@ -395,6 +432,33 @@ describe('an output folder', () => {
       1,
       /cannot create folder .*a part of the path is not a folder$/,
     );
+  });
+
+  it('whose checkpoint is of another kind of run', async () => {
+    expect((await train()).code).toBe(0);
+    const checkpoint = at('out', 'checkpoint-2');
+    for (const [options, differs, again] of [
+      [{ optim: 'adamw_hf' }, 'optim was adamw_torch and is adamw_hf', 'optim=adamw_torch'],
+      [{ bf16: 'true' }, 'precision was f32 and is bf16', 'precision=f32'],
+      [{ freeze_encoder: 'true' }, 'freeze_encoder was false and is true', 'freeze_encoder=false'],
+    ] as const) {
+      const message =
+        `error: cannot resume from ${checkpoint}: ${differs}; give ${again} to go on with it, or start a new run from ` +
+        `its weights with model_name_or_path=${checkpoint} and another output_dir`;
+      const err = await refused(train({ ...options, max_steps: '3' }), 2, /cannot resume/);
+      expect(err.trimEnd().split('\n').at(-1)).toBe(message);
+    }
+    expect((await train({ max_steps: '3' })).code).toBe(0);
+  });
+
+  it('whose optimizer’s state is damaged', async () => {
+    expect((await train()).code).toBe(0);
+    const file = at('out', 'checkpoint-2', 'optimizer.safetensors');
+    truncateSync(file, 3000);
+    await refused(train({ max_steps: '3' }), 1, /checkpoint-2\/optimizer\.safetensors/);
+    writeFileSync(file, safetensors({ a: { dtype: 'F32', shape: [1], data_offsets: [0, 4] } }, 4));
+    await refused(train({ max_steps: '3' }), 1, /checkpoint-2\/optimizer\.safetensors/);
+    expect(existsSync(at('out', 'checkpoint-2', 'model.safetensors'))).toBe(true);
   });
 
   it('whose checkpoint is damaged', async () => {

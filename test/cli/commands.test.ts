@@ -118,6 +118,33 @@ describe('plan', () => {
     expect((await plan('--inference')).optimizer).toBe(0);
   });
 
+  it('tells precisions, optimizers and policies apart', async () => {
+    const plan = async (...flags: string[]) =>
+      JSON.parse((await run('plan', 'small', '--batch_size=4', '--json', ...flags)).out);
+    const f32 = await plan();
+    const f16 = await plan('--fp16');
+    expect(f32.masters).toBe(0);
+    // Factors in 2 bytes; the f32 behind them is what it was.
+    expect(f16.masters).toBe(f32.weights);
+    expect(f16.weights / f32.weights).toBeCloseTo(0.5, 2);
+    expect(f16.activations).toBeLessThan(0.7 * f32.activations);
+    expect(await plan('--bf16')).toEqual(f16);
+    expect(await plan('--precision=f16')).toEqual(f16);
+    expect((await plan('--optim=adamw_torch_fused')).optimizer).toBe(f32.optimizer);
+    expect((await plan('--checkpointing_policy=encoder')).activations).toBeLessThan(f32.activations);
+    expect((await plan('--inference', '--fp16')).masters).toBe(0);
+    const shorter = await plan('--label_length=16');
+    expect(shorter.peak).toBeLessThan(f32.peak);
+    expect(await plan('--label_length=448')).toEqual(f32);
+  });
+
+  it('says in words what is what', async () => {
+    const { out } = await run('plan', 'tiny', '--fp16');
+    expect(out).toMatch(/^parameters +37,760,640\n/);
+    expect(out).toMatch(/\nmasters +[\d.]+ MB {2}f32 copies behind weights of 16 bits\n/);
+    expect(out).toMatch(/\npeak +[\d.]+ GB {2}all together\n$/);
+  });
+
   it.each([
     [['plan'], /^error: plan needs a model: a folder or one of tiny, tiny\.en, /],
     [['plan', 'gigantic'], /^error: cannot plan gigantic: no such folder, and no released model \(tiny, /],
