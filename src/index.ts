@@ -39,6 +39,13 @@ export {
 } from './processor/tokenizer.js';
 export { type EstimateOptions, estimate } from './train/estimate.js';
 export type { TrainingEvent } from './train/events.js';
+export {
+  type Exchanged,
+  type ExportOptions,
+  exportOptimizer,
+  type ImportOptions,
+  importOptimizer,
+} from './train/optimizer-exchange.js';
 export { Trainer, type TrainerOptions } from './train/trainer.js';
 export {
   type Segment,

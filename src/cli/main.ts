@@ -10,11 +10,19 @@ import type { Command, Terminal } from './command.js';
 import { envCommand } from './env.js';
 import { evaluateCommand } from './evaluate.js';
 import { describeOptions, parseFlags } from './flags.js';
+import { optimizerCommand } from './optimizer.js';
 import { planCommand } from './plan.js';
 import { trainCommand } from './train.js';
 import { transcribeCommand } from './transcribe.js';
 
-const commands = [trainCommand, evaluateCommand, transcribeCommand, planCommand, envCommand] as Command[];
+const commands = [
+  trainCommand,
+  evaluateCommand,
+  transcribeCommand,
+  planCommand,
+  optimizerCommand,
+  envCommand,
+] as Command[];
 
 /**
  * Runs one command line.
