@@ -1,7 +1,7 @@
 // Times of the CPU back end's products and attention: milliseconds and GFLOP/s beside the core's measured FMA peak.
 //
 //     g++ -std=c++20 -O3 -Inative -o build/lab-ops bench/lab/ops.cpp native/{audio,cpu,cpu/isa}/*.cpp -pthread
-//     WHISPER_TUNE_THREADS=1 build/lab-ops [linear|few|attention|classifier [f32|f16|bf16]]
+//     WHISPER_TUNE_THREADS=1 build/lab-ops [linear|few|attention|dropout|classifier [f32|f16|bf16]]
 //
 // With one thread the clock is the process's CPU time, which other programs on the machine hardly disturb; with more
 // it is the wall's. Medians over half a second, random data. WHISPER_TUNE_ISA chooses the instruction set.
@@ -19,7 +19,6 @@
 
 using whisper::Dropout;
 using whisper::DType;
-using whisper::Dropout;
 using whisper::Shape;
 using whisper::Tensor;
 using whisper::View;
@@ -94,17 +93,18 @@ void linear(int64_t m, int64_t n, int64_t k) {
   measure("  dbias", 1.0 * m * n, [&] { backend.linear_backward(View(), View(), db, y, x, w, false); });
 }
 
-void attention(int64_t batch, int64_t time, int64_t source, int heads, int64_t width, bool causal) {
+void attention(int64_t batch, int64_t time, int64_t source, int heads, int64_t width, bool causal,
+               Dropout dropout = {}) {
   const Shape queries{batch, time, heads * width}, keys{batch, source, heads * width};
-  const Tensor q = random(queries), k = random(keys), v = random(keys), o = random(queries), d_o = random(queries);
-  const Tensor dq = random(queries), dk = random(keys), dv = random(keys), lse = random({batch, heads, time});
+  const Tensor q = stored(queries), k = stored(keys), v = stored(keys), o = stored(queries), d_o = stored(queries);
+  const Tensor dq = stored(queries), dk = stored(keys), dv = stored(keys), lse = random({batch, heads, time});
   const double flops = (causal ? 2.0 : 4.0) * batch * heads * time * source * width;
   measure("attention " + std::to_string(batch) + " x " + std::to_string(heads) + " heads, " + std::to_string(time) +
               " x " + std::to_string(source) + " x " + std::to_string(width) + (causal ? " causal" : ""),
-          flops, [&] { backend.attention(o, lse, q, k, v, heads, causal, Dropout()); });
+          flops, [&] { backend.attention(o, lse, q, k, v, heads, causal, dropout); });
   if (time > 1)
     measure("  backward", 2.5 * flops,
-            [&] { backend.attention_backward(dq, dk, dv, d_o, q, k, v, o, lse, heads, causal, Dropout()); });
+            [&] { backend.attention_backward(dq, dk, dv, d_o, q, k, v, o, lse, heads, causal, dropout); });
 }
 
 void classifier(int64_t rows, int64_t vocab, int64_t width) {
@@ -146,6 +146,12 @@ int main(int argc, char** argv) {
     attention(4, 1, 1500, 6, 64, false);
     attention(32, 150, 150, 1, 64, false);
     attention(32, 30, 30, 1, 64, true);
+  }
+  if (wanted("dropout")) {
+    const Dropout dropout{.rate = 0.1f, .key = 1, .stream = 2};
+    attention(1, 1500, 1500, 6, 64, false, dropout);
+    attention(8, 448, 448, 6, 64, true, dropout);
+    attention(4, 60, 1500, 6, 64, false, dropout);
   }
   if (wanted("classifier")) {
     classifier(448, 51865, 384);

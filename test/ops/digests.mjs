@@ -36,48 +36,49 @@ function digests() {
     found[name] = hash.digest('hex');
   };
   const [rows, width, vocab] = [500, 96, 1500];
-  const rstd = noise(rows);
-  run(
-    'layernorm',
-    [noise(rows, width), noise(rows), noise(rows)],
-    noise(rows, width),
-    noise(width),
-    noise(width),
-  );
-  run(
-    'layernormBackward',
-    [noise(rows, width), noise(width), noise(width)],
-    ...[noise(rows, width), noise(rows, width), noise(rows), rstd, noise(width)],
-  );
-  run('linear', [noise(rows, width)], noise(rows, 200), noise(width, 200), noise(width));
-  run(
-    'linearBackward',
-    [noise(rows, 200), noise(width, 200), noise(width)],
-    ...[noise(rows, width), noise(rows, 200), noise(width, 200), false],
-  );
-  run('embedBackward', [noise(50, width), noise(100, width)], noise(5, 100, width), integers(50, 5, 100), 3);
   for (const [storage, stored] of Object.entries(storages)) {
+    const x = (...shape) => stored(noise(...shape));
+    const [mean, rstd] = [noise(rows), noise(rows)];
+    run(
+      `layernorm, ${storage}`,
+      [x(rows, width), noise(rows), noise(rows)],
+      noise(rows, width),
+      noise(width),
+      noise(width),
+    );
+    run(
+      `layernormBackward, ${storage}`,
+      [noise(rows, width), noise(width), noise(width)],
+      ...[x(rows, width), noise(rows, width), mean, rstd, noise(width)],
+    );
+    run(`linear, ${storage}`, [x(rows, width)], x(rows, 200), x(width, 200), noise(width));
+    run(
+      `linearBackward, ${storage}`,
+      [x(rows, 200), noise(width, 200), noise(width)],
+      ...[x(rows, width), x(rows, 200), x(width, 200), false],
+    );
+    const labels = integers(vocab, rows);
+    run(
+      `classifier, ${storage}`,
+      [noise(rows), x(rows, width), noise(vocab, width)],
+      ...[x(rows, width), labels, x(vocab, width), 1, 0.1],
+    );
     // Heads that are cut into parts, and heads enough to be left whole.
     for (const [batch, heads, time] of [
       [2, 2, 150],
       [17, 1, 150],
     ]) {
       for (const rate of [0, 0.1]) {
-        const what = `, ${storage}, ${batch * heads} heads, dropout ${rate}`;
-        const rows = () => stored(noise(batch, time, 64 * heads));
-        const [q, k, v, o, lse] = [rows(), rows(), rows(), rows(), noise(batch, heads, time)];
+        const what = `${storage}, ${batch * heads} heads, dropout ${rate}`;
+        const row = () => x(batch, time, 64 * heads);
+        const [q, k, v, o, lse] = [row(), row(), row(), row(), noise(batch, heads, time)];
         const how = [heads, true, { rate, key: 1, stream: 2 }];
-        run(`attention${what}`, [o, lse], q, k, v, ...how);
-        run(`attentionBackward${what}`, [rows(), rows(), rows()], rows(), q, k, v, o, lse, ...how);
+        run(`attention, ${what}`, [o, lse], q, k, v, ...how);
+        run(`attentionBackward, ${what}`, [row(), row(), row()], row(), q, k, v, o, lse, ...how);
       }
     }
   }
-  const labels = integers(vocab, rows);
-  run(
-    'classifier',
-    [noise(rows), noise(rows, width), noise(vocab, width)],
-    ...[noise(rows, width), labels, noise(vocab, width), 1, 0.1],
-  );
+  run('embedBackward', [noise(50, width), noise(100, width)], noise(5, 100, width), integers(50, 5, 100), 3);
   run('norm', [noise(1)], noise(300_000));
   run('argmax', [integers(1, rows), noise(rows)], noise(rows, vocab), null);
   return { device: ops.device, digests: found };
