@@ -40,13 +40,13 @@ const shapes: AttentionShape[] = [
   of(1, 33, 65, 2, 64),
   of(1, 64, 64, 1, 64, true),
   of(1, 65, 65, 2, 64, true),
-  of(2, 1, 129, 2, 64, true),
+  of(2, 1, 37, 2, 64, true),
   of(1, 5, 40, 1, 64, true),
   of(1, 130, 130, 1, 32, true),
   of(1, 97, 200, 1, 64),
   of(1, 20, 513, 1, 17),
   of(3, 2, 1, 2, 16),
-  of(4, 2, 677, 4, 3),
+  of(4, 2, 677, 4, 1),
 ];
 // What differs with 16 bits is how rows are read and written, and where gradients are summed up.
 const shapesIn = (storage: Storage) => (storage === 'f32' ? shapes : shapes.filter((_, i) => i % 2 === 0));
@@ -123,12 +123,15 @@ describe.each(storages)('attention in %s', (storage) => {
     const { batch, time, source, width, heads, causal } = shape;
     const inputs = inputsOf(shape, storage);
     const budget = forwardBudget(shape, storage);
+    const [inDense, inSpaced] = (['dense', 'spaced'] as const).map((place) => [
+      at(place, inputs.q, batch, time, width),
+      at(place, inputs.k, batch, source, width),
+      at(place, inputs.v, batch, source, width),
+    ]);
     for (const { name, ops } of backends) {
       const run = (place: 'dense' | 'spaced', lse: Operand | null) => {
         const o = at(place, null, batch, time, width);
-        const q = at(place, inputs.q, batch, time, width);
-        const [k, v] = [inputs.k, inputs.v].map((x) => at(place, x, batch, source, width));
-        ops.attention!(o, lse, q, k, v, heads, causal, {});
+        ops.attention!(o, lse, ...(place === 'dense' ? inDense! : inSpaced!), heads, causal, {});
         return o;
       };
       const lse = poisoned(batch, heads, time);
@@ -147,12 +150,12 @@ describe.each(storages)('attention in %s', (storage) => {
       [batch, time, width],
       [batch, source, width],
     ] as const;
-    for (const { name, ops } of backends) {
-      for (const place of ['dense', 'spaced'] as const) {
+    for (const place of ['dense', 'spaced'] as const) {
+      const [d_o, q, o] = [inputs.d_o, inputs.q, inputs.o].map((x) => at(place, x, ...queries));
+      const [k, v] = [inputs.k, inputs.v].map((x) => at(place, x, ...keys));
+      const lse = dense(inputs.lse, batch, heads, time);
+      for (const { name, ops } of backends) {
         const [dq, dk, dv] = [queries, keys, keys].map((rows) => at(place, null, ...rows));
-        const [d_o, q, o] = [inputs.d_o, inputs.q, inputs.o].map((x) => at(place, x, ...queries));
-        const [k, v] = [inputs.k, inputs.v].map((x) => at(place, x, ...keys));
-        const lse = dense(inputs.lse, batch, heads, time);
         ops.attentionBackward!(dq, dk, dv, d_o, q, k, v, o, lse, heads, causal, {});
         budget.check(`${name} ${place}`, { dq: dq!, dk: dk!, dv: dv! });
       }
@@ -164,16 +167,16 @@ describe.each(storages)('attention in %s', (storage) => {
     const { batch, time, source, width, heads, causal } = shape;
     const inputs = gradientInputsOf(shape, storage);
     const [forward, backward] = [forwardBudget(shape, storage), backwardBudget(shape, storage)];
+    const [d_o, q, o] = [inputs.d_o, inputs.q, inputs.o].map((x) => at('dense', x, batch, time, width));
+    const [k, v] = [inputs.k, inputs.v].map((x) => at('dense', x, batch, source, width));
+    const lse = dense(inputs.lse, batch, heads, time);
     for (const { name, ops } of backends) {
-      const [d_o, q, o] = [inputs.d_o, inputs.q, inputs.o].map((x) => at('dense', x, batch, time, width));
-      const [k, v] = [inputs.k, inputs.v].map((x) => at('dense', x, batch, source, width));
       const made = { o: at('dense', null, batch, time, width), lse: poisoned(batch, heads, time) };
       ops.attention!(made.o, made.lse, q, k, v, heads, causal, dropout);
       forward.check(name, made);
 
       const dq = at('dense', null, batch, time, width);
       const [dk, dv] = [k, v].map(() => at('dense', null, batch, source, width));
-      const lse = dense(inputs.lse, batch, heads, time);
       ops.attentionBackward!(dq, dk, dv, d_o, q, k, v, o, lse, heads, causal, dropout);
       backward.check(name, { dq, dk: dk!, dv: dv! });
     }
