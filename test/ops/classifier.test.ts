@@ -1,11 +1,11 @@
-// The operation classifier of native/ops.def against its equation in float64, on every instruction set.
+// The operation classifier of native/ops.def against its equation in float64, on every instruction set and every storage.
 import { describe, expect, it } from 'vitest';
 import { budgetOf, expectSame } from '../helpers/compare.js';
 import { backends } from '../helpers/native.js';
-import { dense, poisoned, randint, randn } from '../helpers/ops.js';
+import { dense, elements, noise, poisoned, randint, randn, storages, stored } from '../helpers/ops.js';
 import { classifier } from '../reference/classifier.js';
 
-const shapes: [number, number, number][] = [
+const shapes = [
   [1, 1, 1],
   [2, 3, 2],
   [5, 7, 17],
@@ -14,18 +14,18 @@ const shapes: [number, number, number][] = [
   [31, 64, 100],
   [70, 20, 513],
   [3, 48, 2100],
-];
+].flatMap(([rows, width, vocab]) => storages.map((storage) => [rows!, width!, vocab!, storage] as const));
 
 /** Labels of which every third is ignored, the first never. */
 const labelsOf = (rows: number, vocab: number) =>
   randint(rows, 5, vocab).map((label, r) => (r % 3 === 1 ? -100 : label));
 
 describe('classifier', () => {
-  it.each(shapes)('%i rows of width %i, vocabulary of %i', (rows, width, vocab) => {
+  it.each(shapes)('%i rows of width %i, vocabulary of %i, in %s', (rows, width, vocab, storage) => {
     const labels = labelsOf(rows, vocab);
     const inputs = {
-      x: randn(rows * width, 1),
-      weight: randn(vocab * width, 2, 0.5),
+      x: noise(rows * width, 1, storage),
+      weight: noise(vocab * width, 2, storage, 0.5),
       dweight0: randn(vocab * width, 3),
     };
     for (const [scale, smoothing] of [
@@ -38,11 +38,16 @@ describe('classifier', () => {
           return { loss, dx, dweight: dweight.map((v, i) => v + dweight0[i]!) };
         },
         inputs,
-        { width: { dx: width, dweight: width }, terms: Math.max(rows, width, vocab) },
+        {
+          width: { dx: width, dweight: width },
+          terms: Math.max(rows, width, vocab),
+          storage: { dx: storage },
+        },
       );
       for (const { name, ops } of backends) {
-        const read = [dense(inputs.x, rows, width), dense(labels, rows), dense(inputs.weight, vocab, width)];
-        const [loss, dx] = [poisoned(rows), poisoned(rows, width)];
+        const [x, weight] = [dense(inputs.x, rows, width), dense(inputs.weight, vocab, width)];
+        const read = [stored(x, storage), dense(labels, rows), stored(weight, storage)];
+        const [loss, dx] = [poisoned(rows), stored(poisoned(rows, width), storage)];
         const dweight = dense(inputs.dweight0, vocab, width);
         ops.classifier!(loss, dx, dweight, ...read, scale, smoothing);
         budget.check(name, { loss, dx, dweight });
@@ -51,7 +56,7 @@ describe('classifier', () => {
           expectSame(`${name}: ignored loss`, [loss.data[r]!], [0]);
           expectSame(
             `${name}: ignored dx`,
-            dx.data.subarray(r * width, (r + 1) * width),
+            elements(dx).subarray(r * width, (r + 1) * width),
             Array(width).fill(0),
           );
         }
@@ -59,10 +64,37 @@ describe('classifier', () => {
         const lossAlone = poisoned(rows);
         ops.classifier!(lossAlone, null, null, ...read, scale, smoothing);
         budget.check(`${name}, loss alone`, { loss: lossAlone });
-        const [lossFrozen, dxFrozen] = [poisoned(rows), poisoned(rows, width)];
+        const [lossFrozen, dxFrozen] = [poisoned(rows), stored(poisoned(rows, width), storage)];
         ops.classifier!(lossFrozen, dxFrozen, null, ...read, scale, smoothing);
         budget.check(`${name}, without dweight`, { loss: lossFrozen, dx: dxFrozen });
       }
+    }
+  });
+
+  // 2^20 logits in a row, of which eight rows are in memory at a time: two chunks of five and of four rows with a label.
+  it.each(['f32', 'f16'] as const)('goes through many rows in chunks, in %s', (storage) => {
+    const [rows, width, vocab] = [11, 2, 1 << 20];
+    const labels = randint(rows, 5, vocab).map((label, r) => (r === 2 || r === 7 ? -100 : label));
+    const x = stored(dense(noise(rows * width, 1, storage), rows, width), storage);
+    const weight = stored(dense(noise(vocab * width, 2, storage), vocab, width), storage);
+    for (const { name, ops } of backends) {
+      const run = (begin: number, end: number, dweight: Float32Array) => {
+        const dx = stored(poisoned(end - begin, width), storage);
+        const [loss, of] = [poisoned(end - begin), labels.slice(begin, end)];
+        const part = { ...x, data: x.data.slice(begin * width, end * width), shape: [end - begin, width] };
+        const sums = { data: dweight, shape: [vocab, width] };
+        ops.classifier!(loss, dx, sums, part, dense(of, of.length), weight, 0.25, 0.1);
+        return [...loss.data, ...dx.data];
+      };
+      const [whole, parts] = [new Float32Array(vocab * width), new Float32Array(vocab * width)];
+      const together = run(0, rows, whole);
+      const [first, second] = [run(0, 6, parts), run(6, rows, parts)];
+      const outputs = (n: number, of: number[]) => [of.slice(0, n), of.slice(n)] as const;
+      const [loss, dx] = outputs(rows, together);
+      const [[loss1, dx1], [loss2, dx2]] = [outputs(6, first), outputs(5, second)];
+      expectSame(`${name}: loss`, loss, [...loss1, ...loss2]);
+      expectSame(`${name}: dx`, dx, [...dx1, ...dx2]);
+      expectSame(`${name}: dweight`, whole, parts);
     }
   });
 
@@ -111,6 +143,15 @@ describe('classifier', () => {
     const [x, weight] = [dense(randn(6, 1), 2, 3), dense(randn(12, 1), 4, 3)];
     expect(() => backends[0]!.ops.classifier!(poisoned(2), null, null, x, labels, weight, 1, 0)).toThrow(
       /classifier: label.*4/,
+    );
+  });
+
+  it('refuses a weight of another storage', () => {
+    const labels = dense(Int32Array.from([0, 3]), 2);
+    const [x, weight] = [dense(randn(6, 1), 2, 3), dense(randn(12, 1), 4, 3)];
+    const { ops } = backends[0]!;
+    expect(() => ops.classifier!(poisoned(2), null, null, x, labels, stored(weight, 'f16'), 1, 0)).toThrow(
+      'classifier: weight is F16, expected F32',
     );
   });
 });

@@ -1,12 +1,12 @@
-// The operation fold of native/ops.def against its equation in float64, on every instruction set.
+// The operation fold of native/ops.def against its equation in float64, on every instruction set and every storage.
 import { describe, expect, it } from 'vitest';
 import { budgetOf } from '../helpers/compare.js';
 import { backends } from '../helpers/native.js';
-import { dense, poisoned, randn } from '../helpers/ops.js';
+import { dense, noise, poisoned, randn, storages, stored } from '../helpers/ops.js';
 import { fold } from '../reference/linear.js';
 
 describe('fold', () => {
-  it.each([
+  const shapes = [
     [1, 3, 1, 1],
     [2, 7, 5, 1],
     [2, 8, 16, 2], // the last row is in no window
@@ -14,15 +14,20 @@ describe('fold', () => {
     [3, 9, 33, 3],
     [1, 11, 4, 4],
     [2, 102, 80, 1],
-  ])('batch %i, time %i, width %i, stride %i', (batch, time, width, stride) => {
+  ].flatMap(([batch, time, width, stride]) =>
+    storages.map((storage) => [batch!, time!, width!, stride!, storage] as const),
+  );
+
+  it.each(shapes)('batch %i, time %i, width %i, stride %i, %s', (batch, time, width, stride, storage) => {
     const windows = Math.floor((time - 3) / stride) + 1;
-    const inputs = { dwindows: randn(batch * windows * 3 * width, 1) };
+    const inputs = { dwindows: noise(batch * windows * 3 * width, 1, storage) };
     const budget = budgetOf(({ dwindows }) => ({ dx: fold(dwindows, batch, time, width, stride) }), inputs, {
       width: { dx: width },
+      storage: { dx: storage },
     });
     for (const { name, ops } of backends) {
-      const dx = poisoned(batch, time, width);
-      ops.fold!(dx, dense(inputs.dwindows, batch, windows, 3 * width), stride);
+      const dx = stored(poisoned(batch, time, width), storage);
+      ops.fold!(dx, stored(dense(inputs.dwindows, batch, windows, 3 * width), storage), stride);
       budget.check(name, { dx });
     }
   });

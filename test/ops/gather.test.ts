@@ -1,8 +1,19 @@
-// The operation gather of native/ops.def against its equation in float64, on every instruction set.
+// The operation gather of native/ops.def against its equation, on every instruction set and every storage.
 import { describe, expect, it } from 'vitest';
 import { expectSame } from '../helpers/compare.js';
 import { backends } from '../helpers/native.js';
-import { dense, elements, type Operand, poisoned, randint, randn, spaced } from '../helpers/ops.js';
+import {
+  dense,
+  elements,
+  halves,
+  noise,
+  type Operand,
+  poisoned,
+  randint,
+  randn,
+  spaced,
+  stored,
+} from '../helpers/ops.js';
 
 describe('gather', () => {
   it.each([
@@ -37,6 +48,22 @@ describe('gather', () => {
       const y: Operand = { data: new Int32Array(6), shape: [2, 3] };
       ops.gather!(y, x, dense(Int32Array.from([3, 1]), 2));
       expect(Array.from(y.data), name).toEqual([16, 17, 18, 6, 7, 8]);
+    }
+  });
+
+  it.each(halves)('takes entries in %s', (storage) => {
+    const [n, m, time, width] = [4, 3, 5, 7];
+    const x = noise(m * time * width, 1, storage);
+    const index = randint(n, 2, m);
+    const expected = Float32Array.from({ length: n * time * width }, (_, i) => {
+      return x[index[Math.floor(i / (time * width))]! * time * width + (i % (time * width))]!;
+    });
+    for (const { name, ops } of backends) {
+      for (const from of [dense(x, m, time, width), spaced(x, m, time, width)]) {
+        const y = stored(poisoned(n, time, width), storage);
+        ops.gather!(y, stored(from, storage), dense(index, n));
+        expectSame(name, elements(y), expected);
+      }
     }
   });
 

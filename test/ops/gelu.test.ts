@@ -1,31 +1,48 @@
-// The operation gelu of native/ops.def against its equation in float64, on every instruction set.
+// The operation gelu of native/ops.def against its equation in float64, on every instruction set and every storage.
 import { describe, expect, it } from 'vitest';
 import { budgetOf } from '../helpers/compare.js';
 import { backends } from '../helpers/native.js';
-import { dense, poisoned, randn, spaced } from '../helpers/ops.js';
+import { dense, noise, poisoned, type Storage, spaced, storages, stored } from '../helpers/ops.js';
 import { gelu, geluBackward } from '../reference/gelu.js';
 
-const widths = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 97];
+// x, and what comes from or goes to a spaced operand: both of the compute dtype, or the latter in f32.
+const pairs: [Storage, Storage][] = [
+  ['f32', 'f32'],
+  ...storages.slice(1).flatMap((storage): [Storage, Storage][] => [
+    [storage, storage],
+    [storage, 'f32'],
+  ]),
+];
+const widths = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 97].flatMap((width) =>
+  pairs.map(([storage, other]) => [width, storage, other] as const),
+);
 
 describe('gelu', () => {
-  it.each(widths)('rows of %i, dense and spaced', (width) => {
-    const inputs = { x: randn(2 * 3 * width, 1, 2) };
-    const budget = budgetOf(({ x }) => ({ y: gelu(x) }), inputs, { width: { y: width } });
+  it.each(widths)('rows of %i, dense and spaced, x in %s, y in %s', (width, storage, other) => {
+    const inputs = { x: noise(2 * 3 * width, 1, storage, 2) };
+    const budget = budgetOf(({ x }) => ({ y: gelu(x) }), inputs, {
+      width: { y: width },
+      storage: { y: other },
+    });
     for (const { name, ops } of backends) {
-      for (const y of [poisoned(2, 3, width), spaced(null, 2, 3, width)]) {
-        ops.gelu!(y, dense(inputs.x, 2, 3, width));
+      for (const place of [poisoned(2, 3, width), spaced(null, 2, 3, width)]) {
+        const y = stored(place, other);
+        ops.gelu!(y, stored(dense(inputs.x, 2, 3, width), storage));
         budget.check(name, { y });
       }
     }
   });
 
-  it.each(widths)('backward, rows of %i, dense and spaced', (width) => {
-    const inputs = { dy: randn(2 * 3 * width, 1), x: randn(2 * 3 * width, 2, 2) };
-    const budget = budgetOf(({ dy, x }) => ({ dx: geluBackward(dy, x) }), inputs, { width: { dx: width } });
+  it.each(widths)('backward, rows of %i, dense and spaced, x in %s, dy in %s', (width, storage, other) => {
+    const inputs = { dy: noise(2 * 3 * width, 1, other), x: noise(2 * 3 * width, 2, storage, 2) };
+    const budget = budgetOf(({ dy, x }) => ({ dx: geluBackward(dy, x) }), inputs, {
+      width: { dx: width },
+      storage: { dx: storage },
+    });
     for (const { name, ops } of backends) {
       for (const dy of [dense(inputs.dy, 2, 3, width), spaced(inputs.dy, 2, 3, width)]) {
-        const dx = poisoned(2, 3, width);
-        ops.geluBackward!(dx, dy, dense(inputs.x, 2, 3, width));
+        const dx = stored(poisoned(2, 3, width), storage);
+        ops.geluBackward!(dx, stored(dy, other), stored(dense(inputs.x, 2, 3, width), storage));
         budget.check(name, { dx });
       }
     }

@@ -1,8 +1,8 @@
-// The operation layernorm of native/ops.def against its equation in float64, on every instruction set.
+// The operation layernorm of native/ops.def against its equation in float64, on every instruction set and every storage.
 import { describe, expect, it } from 'vitest';
 import { budgetOf, expectSame } from '../helpers/compare.js';
 import { backends } from '../helpers/native.js';
-import { dense, poisoned, randn } from '../helpers/ops.js';
+import { dense, elements, halves, noise, poisoned, randn, rounded, stored } from '../helpers/ops.js';
 import { layernorm, layernormBackward } from '../reference/layernorm.js';
 
 // Rows and widths: 1, primes, every vector width and one beside it, and the widths of Whisper.
@@ -26,6 +26,58 @@ describe('layernorm', () => {
       const weights = [dense(inputs.weight, width), dense(inputs.bias, width)];
       ops.layernorm!(y, mean, rstd, dense(inputs.x, rows, width), ...weights);
       budget.check(name, { y, mean, rstd });
+    }
+  });
+
+  const storedShapes = shapes
+    .filter(([, width]) => width % 4 !== 0 || width === 384)
+    .flatMap(([rows, width]) => halves.map((storage) => [rows, width, storage] as const));
+
+  it.each(storedShapes)('%i rows of %i in %s', (rows, width, storage) => {
+    const inputs = { x: randn(rows * width, 1), weight: randn(width, 2), bias: randn(width, 3) };
+    const budget = budgetOf(({ x, weight, bias }) => layernorm(x, weight, bias), inputs, {
+      width: { y: width },
+      terms: width,
+      storage: { y: storage },
+    });
+    for (const { name, ops } of backends) {
+      const y = stored(poisoned(rows, width), storage);
+      const [wide, mean, rstd] = [poisoned(rows, width), poisoned(rows), poisoned(rows)];
+      const read = [dense(inputs.x, rows, width), dense(inputs.weight, width), dense(inputs.bias, width)];
+      ops.layernorm!(y, mean, rstd, ...read);
+      budget.check(name, { y, mean, rstd });
+      ops.layernorm!(wide, mean, rstd, ...read);
+      expectSame(
+        `${name}: rounded once`,
+        elements(y),
+        wide.data.map((v) => rounded(v, storage)),
+      );
+    }
+  });
+
+  // dy may be of any float dtype, the residual stream it comes to is f32: the same numbers give the same bits.
+  it.each(storedShapes)('backward, %i rows of %i, dy in %s', (rows, width, storage) => {
+    const dy = dense(noise(rows * width, 4, storage), rows, width);
+    const x = randn(rows * width, 1);
+    const { mean, rstd } = layernorm(Float64Array.from(x), new Float64Array(width), new Float64Array(width));
+    for (const { name, ops } of backends) {
+      const run = (gradient: typeof dy) => {
+        const outputs = [
+          dense(randn(rows * width, 5), rows, width),
+          dense(randn(width, 6), width),
+          dense(randn(width, 7), width),
+        ];
+        ops.layernormBackward!(
+          ...outputs,
+          gradient,
+          dense(x, rows, width),
+          dense(Float32Array.from(mean), rows),
+          dense(Float32Array.from(rstd), rows),
+          dense(randn(width, 2), width),
+        );
+        return outputs.flatMap(({ data }) => Array.from(data));
+      };
+      expectSame(name, run(stored(dy, storage)), run(dy));
     }
   });
 
