@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addon, type NativeDims, type NativeModel } from '../../src/native.js';
+import { type Header, parse, write } from '../helpers/safetensors.js';
 
 const dims: NativeDims = {
   mels: 5,
@@ -29,20 +30,6 @@ const shards = [1, 2].map((number) =>
 /** What make.py put there: see its first lines. */
 const expected = (tensor: number, size: number) =>
   Float32Array.from({ length: size }, (_, i) => (((37 * i + 11 * tensor) % 257) - 128) / 64);
-
-interface Header {
-  [name: string]: { dtype: string; shape: number[]; data_offsets: [number, number] };
-}
-function parse(file: Buffer): { header: Header; data: Buffer } {
-  const length = Number(file.readBigUInt64LE());
-  return { header: JSON.parse(file.toString('utf8', 8, 8 + length)), data: file.subarray(8 + length) };
-}
-function write(path: string, header: object, data: Uint8Array): void {
-  const json = Buffer.from(JSON.stringify(header));
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(json.length));
-  writeFileSync(path, Buffer.concat([length, json, data]));
-}
 
 describe('a checkpoint', () => {
   let model: NativeModel;
