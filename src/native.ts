@@ -172,7 +172,7 @@ export interface NativePlan {
   optimizer: number;
   /** The most that activations and workspace hold at once. */
   activations: number;
-  /** The part of it that operations take for themselves while they run. */
+  /** The most that one operation takes for itself while it runs, within the above. */
   workspace: number;
   peak: number;
   parameters: number;

@@ -17,7 +17,8 @@ Plan plan(const Dims& dims, const PlanOptions& o) {
 
   Plan plan;
   const Params& params = model.params();
-  plan.masters = params.copies() && o.training ? params.masters().shape.size() * static_cast<int64_t>(sizeof(float)) : 0;
+  plan.masters =
+      params.copies() && o.training ? params.masters().shape.size() * static_cast<int64_t>(sizeof(float)) : 0;
   plan.weights = live() - plan.masters;
   plan.parameters = model.params().count();
 
@@ -41,6 +42,7 @@ Plan plan(const Dims& dims, const PlanOptions& o) {
     model.loss(batch, Cancel());
     plan.activations = static_cast<int64_t>(backend->peak_bytes()) - plan.weights - plan.masters;
   }
+  plan.workspace = static_cast<int64_t>(backend->workspace_bytes());
   plan.peak = static_cast<int64_t>(backend->peak_bytes());
   return plan;
 }

@@ -22,7 +22,7 @@ struct Plan {
   int64_t gradients = 0;
   int64_t optimizer = 0;
   int64_t activations = 0;  // the most that a step holds at once beside the above
-  int64_t workspace = 0;    // the part of it that operations take for themselves while they run
+  int64_t workspace = 0;    // the most that one operation takes for itself while it runs, within the above
   int64_t peak = 0;         // all together
   int64_t parameters = 0;
   int64_t trainable = 0;

@@ -36,7 +36,7 @@ export const planCommand: Command<typeof options> = {
 const MEANING: Partial<Record<keyof NativePlan, string>> = {
   masters: 'f32 copies behind weights of 16 bits',
   activations: 'the most a step holds beside the above',
-  workspace: 'of it, what operations take while they run',
+  workspace: 'the most that one operation takes for itself, within the above',
   peak: 'all together',
 };
 

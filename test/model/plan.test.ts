@@ -1,58 +1,110 @@
 // The memory plan beside what a step really holds, by the memory pool's own count.
 import { describe, expect, it } from 'vitest';
-import { addon, type NativeTrainingOptions } from '../../src/native.js';
+import { addon, type NativePlan, type NativeTrainingOptions, type Precision } from '../../src/native.js';
 import { clip } from '../golden/model/clips.mjs';
 
 const dims = {
   mels: 80,
-  source: 500,
-  target: 64,
-  width: 128,
+  source: 250,
+  target: 32,
+  width: 64,
   encoderLayers: 3,
-  encoderHeads: 2,
-  encoderFfn: 512,
+  encoderHeads: 1,
+  encoderFfn: 256,
   decoderLayers: 2,
-  decoderHeads: 2,
-  decoderFfn: 512,
-  vocab: 5000,
-  padding: 4990,
-  start: 4991,
+  decoderHeads: 1,
+  decoderFfn: 256,
+  vocab: 3000,
+  padding: 2990,
+  start: 2991,
 };
-const [rows, time] = [3, 40];
+const [rows, time] = [3, 20];
 const batch = {
-  samples: Array.from({ length: rows }, (_, row) => clip(row, 160000)),
+  samples: Array.from({ length: rows }, (_, row) => clip(row, 80000)),
   labels: Int32Array.from({ length: rows * time }, (_, i) => (i * 7919) % dims.vocab),
   time,
 };
 
-describe('the plan of a training step', () => {
-  it.each<NativeTrainingOptions>([
-    { checkpointing: 'none' },
-    { checkpointing: 'all' },
-    { freezeEncoder: true },
-    { freezeDecoder: true },
-  ])('is within two percent of what %o takes', async (options) => {
-    const plan = await addon().plan(dims, { batch: rows, labels: time, training: true, options });
-    const model = await addon().openModel('cpu', dims, 'f32');
+interface Case {
+  precision: Precision;
+  options: NativeTrainingOptions;
+}
+
+async function planned({ precision, options }: Case): Promise<NativePlan> {
+  return addon().plan(dims, { batch: rows, labels: time, training: true, precision, options });
+}
+
+/** The most that the pool gave out at once in a step. */
+async function measured({ precision, options }: Case): Promise<number> {
+  const model = await addon().openModel('cpu', dims, precision);
+  try {
     await model.initialise('fan_in', 1);
     await model.prepareTraining(options);
+    const rate = 1e-4;
     await model.step([batch], {
       scales: Float32Array.of(1 / (rows * time)),
-      encoderRate: 1e-4,
-      decoderRate: 1e-4,
+      encoderRate: rate,
+      decoderRate: rate,
     });
-    const { peak } = await model.memory();
+    return (await model.memory()).peak;
+  } finally {
     await model.dispose();
-    expect(peak / plan.peak).toBeGreaterThan(0.98);
-    expect(peak / plan.peak).toBeLessThan(1.02);
+  }
+}
+
+async function expectExact(what: Case): Promise<void> {
+  const ratio = (await measured(what)) / (await planned(what)).peak;
+  expect(ratio, JSON.stringify(what)).toBeGreaterThan(0.98);
+  expect(ratio, JSON.stringify(what)).toBeLessThan(1.02);
+}
+
+const precisions = ['f32', 'f16', 'bf16'] as const;
+const optimizers = ['adamw_torch', 'adamw_hf', 'adamw_bnb_8bit', 'adafactor', 'sgd'] as const;
+const policies: NativeTrainingOptions[] = [
+  { checkpointing: 'none' },
+  { checkpointing: 'encoder' },
+  { checkpointing: 'all' },
+  { checkpointing: 'every', checkpointEvery: 2 },
+  { checkpointing: 'selective' },
+];
+
+describe('the plan of a training step is within two percent of what it takes', () => {
+  const cases = precisions.flatMap((precision) => optimizers.map((optimizer) => ({ precision, optimizer })));
+  it.each(cases)('in $precision with $optimizer, under every policy', async ({ precision, optimizer }) => {
+    for (const policy of policies) await expectExact({ precision, options: { ...policy, optimizer } });
   });
 
-  it('needs less with checkpointing, and with a frozen encoder', async () => {
-    const peak = async (options: NativeTrainingOptions) =>
-      (await addon().plan(dims, { batch: rows, labels: time, training: true, options })).peak;
-    const whole = await peak({});
-    expect(await peak({ checkpointing: 'all' })).toBeLessThan(whole);
-    expect(await peak({ freezeEncoder: true })).toBeLessThan(whole);
+  it.each<NativeTrainingOptions>([
+    { freezeEncoder: true },
+    { freezeDecoder: true },
+    { optimizer: 'adamw_bnb_8bit', eightBitEmbeddings: true },
+    { dropout: 0.1, attentionDropout: 0.1, activationDropout: 0.1 },
+    { dropout: 0.1, activationDropout: 0.1, checkpointing: 'all' },
+    { dropout: 0.1, activationDropout: 0.1, checkpointing: 'selective' },
+  ])('with %o', async (options) => {
+    for (const precision of ['f32', 'bf16'] as const) await expectExact({ precision, options });
+  });
+});
+
+describe('the plan', () => {
+  const f32 = (options: NativeTrainingOptions) => planned({ precision: 'f32', options });
+
+  it('is smaller with checkpointing, with a frozen encoder, and with smaller states', async () => {
+    const whole = await f32({});
+    for (const policy of policies.slice(1)) expect((await f32(policy)).peak).toBeLessThan(whole.peak);
+    expect((await f32({ freezeEncoder: true })).peak).toBeLessThan(whole.peak);
+    expect((await f32({ optimizer: 'adafactor' })).optimizer).toBeLessThan(0.05 * whole.optimizer);
+    expect((await f32({ optimizer: 'sgd' })).optimizer).toBe(0);
+  });
+
+  it('adds up, and names what operations take for themselves', async () => {
+    const plan = await planned({ precision: 'f16', options: {} });
+    const { weights, masters, gradients, optimizer, activations, workspace, peak } = plan;
+    expect(weights + masters + gradients + optimizer + activations).toBe(peak);
+    expect(optimizer).toBe(2 * gradients);
+    // The classifier's chunk: logits of all rows in f32, and rows of x and dx in f16.
+    expect(workspace).toBe(rows * time * (4 * dims.vocab + 2 * 2 * dims.width));
+    expect(activations).toBeGreaterThan(workspace);
   });
 
   it('counts the parameters of a released size', async () => {
