@@ -154,7 +154,7 @@ void write_synced(const std::string& path, const std::vector<NamedTensor>& tenso
   const uint64_t length = header.size();
   write_all(file.fd, &length, sizeof length, path);
   write_all(file.fd, header.data(), header.size(), path);
-  for (const NamedTensor& t : tensors) write_all(file.fd, t.data, t.bytes, path);
+  for (const NamedTensor& t : tensors) write_all(file.fd, t.fetch ? t.fetch() : t.data, t.bytes, path);
   if (::fsync(file.fd) != 0) fail(Code::File, "cannot write ", path, ": ", reason());
 }
 

@@ -3,6 +3,7 @@
 // trusted.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -50,10 +51,13 @@ class Safetensors {
 // What save_safetensors writes, in this order.
 struct NamedTensor {
   std::string name;
-  std::string dtype;  // "F32"
+  std::string dtype;  // "F32", "U8" …
   std::vector<int64_t> shape;
   const void* data = nullptr;
   size_t bytes = 0;
+  // Instead of data: called when the tensor's turn comes, so that tensors need not be in host memory all at once. What
+  // it returns is read before the next is called.
+  std::function<const void*()> fetch{};
 };
 
 // Writes path + ".partial", syncs it and renames it, so that path is never half written. Throws File (disk full, no

@@ -1,10 +1,10 @@
 // Writing and reading of an optimizer's file.
 #include "optim/optimizer_file.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <deque>
-#include <limits>
+#include <functional>
 #include <locale>
 #include <set>
 #include <sstream>
@@ -28,10 +28,13 @@ const auto& map_of(bool is_signed) { return is_signed ? signed_dynamic_map : uns
 
 Sizes sizes(const Shape& shape) { return {shape.dims.begin(), shape.dims.begin() + shape.rank}; }
 
+// Numbers of the parameter's shape: they go where the parameter's go.
+bool like_param(const StateTensor& s) { return !s.absmax && s.tensor.shape == s.param->shape; }
+
 Sizes file_shape(const StateTensor& s) {
   const Param& p = *s.param;
   if (s.absmax && p.layout == Layout::taps) return {p.shape[0], 3, p.shape[1] / 3};
-  return s.absmax || s.tensor.shape == p.shape ? p.file_shape() : sizes(s.tensor.shape);
+  return s.absmax || like_param(s) ? p.file_shape() : sizes(s.tensor.shape);
 }
 
 std::string text(const Sizes& shape) {
@@ -56,39 +59,37 @@ std::string remedy(const std::string& key, const std::string& value) {
 
 void write_optimizer_file(const std::string& path, Backend& backend, const std::vector<StateTensor>& state,
                           const Metadata& metadata) {
-  std::deque<std::vector<float>> numbers;
-  std::deque<std::vector<uint8_t>> codes;
-  std::vector<NamedTensor> tensors;
-  const auto add = [&](const std::string& name, const Sizes& shape, std::vector<float> data) {
-    const auto& kept = numbers.emplace_back(std::move(data));
-    tensors.push_back({name, "F32", shape, kept.data(), kept.size() * sizeof(float)});
-  };
-  const auto download = [&](void* to, const Tensor& from, size_t bytes) {
+  std::vector<std::byte> host;  // of the tensor that is being written
+  const auto download = [&](const Tensor& from, size_t bytes) -> const void* {
+    host.resize(bytes);
     backend.synchronize();
-    backend.download(to, from.address, bytes);
+    backend.download(host.data(), from.address, bytes);
+    return host.data();
   };
-  const auto flat = [&](const Tensor& tensor) {
-    std::vector<float> data(static_cast<size_t>(tensor.shape.size()));
-    download(data.data(), tensor, data.size() * sizeof(float));
-    return data;
-  };
+  std::vector<float> moved;  // the same, of one that lies otherwise in the file
 
+  std::vector<NamedTensor> tensors;
+  const auto add = [&](const std::string& name, DType dtype, const Sizes& shape,
+                       std::function<const void*(size_t)> fetch) {
+    size_t bytes = size_of(dtype);
+    for (int64_t size : shape) bytes *= static_cast<size_t>(size);
+    tensors.push_back({name, whisper::name_of(dtype), shape, nullptr, bytes,
+                       [bytes, fetch = std::move(fetch)] { return fetch(bytes); }});
+  };
   for (const StateTensor& s : state) {
-    if (!s.absmax) {
-      const bool like_param = s.tensor.shape == s.param->shape;
-      add(name_of(s), file_shape(s), like_param ? to_file_layout(backend, *s.param, s.tensor) : flat(s.tensor));
-      continue;
-    }
-    auto& kept = codes.emplace_back(static_cast<size_t>(s.param->shape.size()));
-    download(kept.data(), s.tensor, kept.size());
-    tensors.push_back({name_of(s), "U8", file_shape(s), kept.data(), kept.size()});
-    add(absmax_name(s), {s.absmax.shape.size()}, flat(s.absmax));
+    add(name_of(s), s.tensor.dtype, file_shape(s), [&](size_t bytes) -> const void* {
+      if (!like_param(s)) return download(s.tensor, bytes);
+      moved = to_file_layout(backend, *s.param, s.tensor);
+      return moved.data();
+    });
+    if (s.absmax)
+      add(absmax_name(s), DType::F32, sizes(s.absmax.shape), [&](size_t bytes) { return download(s.absmax, bytes); });
   }
-  if (!codes.empty())
-    for (const bool is_signed : {true, false}) {
-      const auto& map = map_of(is_signed);
-      tensors.push_back({map_name(is_signed), "F32", {256}, map.data(), sizeof map});
-    }
+  for (const bool is_signed : {true, false}) {
+    const bool used = std::any_of(state.begin(), state.end(),
+                                  [&](const StateTensor& s) { return s.absmax && s.is_signed == is_signed; });
+    if (used) add(map_name(is_signed), DType::F32, {256}, [&, is_signed](size_t) { return map_of(is_signed).data(); });
+  }
   save_safetensors(path, tensors, metadata);
 }
 
@@ -174,7 +175,7 @@ void OptimizerFile::read(Backend& backend, const std::vector<StateTensor>& state
 void OptimizerFile::read(Backend& backend, const StateTensor& s) const {
   if (s.absmax) return read_codes(backend, s);
   const Safetensors::Entry& from = entry(name_of(s), "F32");
-  if (s.tensor.shape != s.param->shape) return backend.upload(s.tensor.address, from.data, from.bytes);
+  if (!like_param(s)) return backend.upload(s.tensor.address, from.data, from.bytes);
   std::vector<float> host(static_cast<size_t>(s.tensor.shape.size()));
   file_.read_f32(from, name_of(s), host.data());
   from_file_layout(backend, *s.param, s.tensor, host.data());
