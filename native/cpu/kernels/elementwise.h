@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 
+#include "core/dropout.h"
 #include "cpu/kernels/floats.h"
 
 namespace whisper::cpu {
@@ -27,6 +28,8 @@ struct ElementwiseKernels {
   void (*gelu)(Floats y, ConstFloats x, int64_t n);
   // dx = dy·gelu'(x)
   void (*gelu_backward)(Floats dx, ConstFloats dy, ConstFloats x, int64_t n);
+  // y = x·factor of elements first, first + 1 … of the dropout (core/dropout.h); first is a multiple of 4. y may be x.
+  void (*dropout)(Floats y, ConstFloats x, int64_t n, uint64_t first, const Dropout& dropout);
   // Σ x² in double, in an order that is the same for every instruction set
   double (*sum_of_squares)(const float* x, int64_t n);
   // One AdamW update of value, m and v with the gradient scale·grad
