@@ -67,8 +67,10 @@ std::shared_ptr<void> MemoryPool::take(size_t bytes) {
       if (found->second.empty()) free_.erase(found);
       cached_ -= size;
     } else {
-      // Blocks of sizes that no longer come (another batch size, say) must not pile up.
-      trim(std::max(most_ / 2, huge_page));
+      // Blocks of sizes that no longer come (another batch size, say) must not pile up, nor push the process over the
+      // limit together with what is live.
+      const size_t idle = std::max(most_ / 2, huge_page);
+      trim(limit_ ? std::min(idle, limit_ - live_ - size) : idle);
       block = allocate(size);
       if (!block) {
         trim(0);
@@ -107,6 +109,7 @@ void MemoryPool::reset_peak() {
 void MemoryPool::limit(size_t bytes) {
   const std::lock_guard lock(mutex_);
   limit_ = bytes;
+  if (limit_) trim(limit_ - std::min(limit_, live_));
 }
 
 }  // namespace whisper::cpu

@@ -22,7 +22,7 @@ class MemoryPool : public std::enable_shared_from_this<MemoryPool> {
   size_t live() const;
   size_t peak() const;
   void reset_peak();
-  void limit(size_t bytes);  // of what is live; 0: none
+  void limit(size_t bytes);  // of what is live, and of what waits beside it; 0: none
 
  private:
   void give_back(void* block, size_t bytes);

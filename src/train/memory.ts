@@ -58,12 +58,12 @@ export function divisors(count: number): number[] {
 }
 
 /**
- * Memory that a run may plan with: three quarters of what the system says it can give, as the pool keeps released blocks
- * of other label lengths, and Node holds audio and its own heap, beside what the model holds already.
+ * Memory that a run may plan with: what the model holds already, and four fifths of what the system can give besides. The
+ * rest is for Node, audio on its way, and what the system needs in an hour and not now.
  */
 export function availableBytes(held: number): number {
   const available = process.availableMemory?.() ?? freemem();
-  return held + Math.floor(0.75 * available);
+  return held + Math.floor(0.8 * available);
 }
 
 /** Options that may spare memory, and what each makes of a workload that does not have it. */
