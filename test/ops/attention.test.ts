@@ -5,18 +5,18 @@ import { backends } from '../helpers/native.js';
 import {
   dense,
   elements,
+  noise,
   type Operand,
   poisoned,
   randn,
   rounded,
   type Storage,
   spaced,
+  storages,
   stored,
 } from '../helpers/ops.js';
 import { type AttentionShape, attention, attentionBackward } from '../reference/attention.js';
 import { dropoutFactors } from '../reference/philox.js';
-
-const storages: Storage[] = ['f32', 'f16', 'bf16'];
 
 const of = (
   batch: number,
@@ -62,10 +62,6 @@ const droppedShapes: AttentionShape[] = [
   of(2, 3, 236, 1, 8),
 ];
 const dropout = { rate: 0.3, key: 2 ** 40 + 12345, stream: 2 ** 45 + 6789 };
-
-/** Noise of the normal distribution that the storage holds exactly. */
-const noise = (size: number, seed: number, storage: Storage) =>
-  randn(size, seed).map((x) => rounded(x, storage));
 
 const inputsOf = ({ batch, time, source, width }: AttentionShape, storage: Storage = 'f32') => ({
   q: noise(batch * time * width, 1, storage),
