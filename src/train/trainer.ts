@@ -288,7 +288,9 @@ export class Trainer {
   }
 
   async *#evaluate(): AsyncGenerator<TrainingEvent, void, void> {
-    const evaluation = await unlessCancelled(this.#signal, () => this.evaluate());
+    const evaluation = await unlessCancelled(this.#signal, () => this.evaluate()).catch(async (error) => {
+      throw await this.#keep(error);
+    });
     if (!evaluation) return;
     const { step, epoch } = this.#run;
     this.#run.history.push({ step, epoch, ...evaluationMetrics(evaluation) });

@@ -66,6 +66,10 @@ describe('training in 16 bits', () => {
       flag,
     );
     expect(only.code).toBe(0);
+    const clip = at('data', 'clips', 'test_0.wav');
+    expect(
+      (await run('transcribe', clip, `--model_id=${at(`half${flag}`)}`, '--language=en', flag)).code,
+    ).toBe(0);
     expect(only.err).toMatch(new RegExp(`layers of width 32, ${flag === '--fp16' ? 'f16' : 'bf16'} on cpu`));
   });
 

@@ -38,6 +38,11 @@ describe('the plan of a run', () => {
     await expect(estimate(model, wrong as object)).rejects.toThrow(message);
   });
 
+  it('counts every block, also those that LayerDrop may skip', async () => {
+    const engine = { ...workload.engine, encoderLayerdrop: 0.9, decoderLayerdrop: 0.9 };
+    expect(await planStep({ ...workload, engine }, 2)).toEqual(await planStep(workload, 2));
+  });
+
   it('finds the largest micro-batch among the divisors of an update', async () => {
     expect(divisors(12)).toEqual([1, 2, 3, 4, 6, 12]);
     expect(await largestFitting(workload, divisors(12), await bytes(5))).toMatchObject({ rows: 4 });
@@ -209,17 +214,24 @@ describe('memory that does not suffice', () => {
     });
   });
 
-  it('in an evaluation names the option that asks for less', async () => {
+  it('in an evaluation names the option that asks for less, and keeps the last update', async () => {
     const attempt = run({
       evalStrategy: 'steps',
+      evalSteps: 3,
       setUp: (fake) => {
-        fake.loss = async () => {
-          throw new WhisperError('ERR_OUT_OF_MEMORY', 'cpu: too much');
+        const loss = fake.loss.bind(fake);
+        fake.loss = async (batch) => {
+          if (fake.steps.length === 3) throw new WhisperError('ERR_OUT_OF_MEMORY', 'cpu: too much');
+          return loss(batch);
         };
       },
     });
-    await expect(attempt).rejects.toThrow(
-      'evaluation of 2 rows at a time: cpu: too much; give a smaller per_device_eval_batch_size',
-    );
+    await expect(attempt).rejects.toMatchObject({
+      code: 'ERR_OUT_OF_MEMORY',
+      message:
+        'evaluation of 2 rows at a time: cpu: too much; give a smaller per_device_eval_batch_size; the model of update 3 is ' +
+        `in ${join(outputDir, 'checkpoint-3')}`,
+    });
+    expect(folders()).toEqual(['checkpoint-3']);
   });
 });

@@ -80,6 +80,18 @@ describe('the loop', () => {
     ]);
   });
 
+  it('drops labels longer than max_label_length', async () => {
+    const { native, events } = await run({
+      maxSteps: 3,
+      maxLabelLength: 8,
+      trainDataset: fromIterable(rows(6, (i) => (i < 3 ? 'on' : 'turn on the light in the kitchen'))),
+    });
+    expect(Math.max(...native.steps.flatMap(({ batches }) => batches.map(({ time }) => time)))).toBeLessThan(
+      8,
+    );
+    expect(of(events, 'epoch')[0]!.data).toMatchObject({ kept: 3, dropped: { 'long-label': { count: 3 } } });
+  });
+
   it('masks other spans in every micro-batch, and the same in a repeated run', async () => {
     const first = await run({ maxSteps: 3 });
     rmSync(outputDir, { recursive: true });
