@@ -49,27 +49,38 @@ export function noise(size: number, seed: number, storage: Storage, deviation = 
   return randn(size, seed, deviation).map((x) => rounded(x, storage));
 }
 
+const double = new Float64Array(1);
+const words = new Uint32Array(double.buffer);
+
+/** ⌊log2 x⌋ of a normal double: its exponent. */
+function exponentOf(x: number): number {
+  double[0] = x;
+  return ((words[1]! >>> 20) & 0x7ff) - 1023;
+}
+
+/** 2ⁿ as a normal double; `**` takes a while. */
+function powerOfTwo(n: number): number {
+  words[0] = 0;
+  words[1] = (n + 1023) << 20;
+  return double[0]!;
+}
+
 /** The bits of a 16-bit float nearest to x, ties to even. Written apart from native/core/half.h, by arithmetic. */
 export function toBits(x: number, storage: 'f16' | 'bf16'): number {
-  const [fraction, bias, least] = storage === 'f16' ? [10, 15, -14] : [7, 127, -126];
+  const fraction = storage === 'f16' ? 10 : 7;
+  const bias = storage === 'f16' ? 15 : 127;
+  const least = 1 - bias;
   const sign = x < 0 || Object.is(x, -0) ? 0x8000 : 0;
   const infinity = (2 * bias + 1) << fraction;
   if (Number.isNaN(x)) return infinity | (1 << (fraction - 1));
   const magnitude = Math.abs(x);
   if (magnitude === 0) return sign;
-  const exponent = Math.max(least, Math.min(bias + 1, Math.floor(Math.log2(magnitude))));
-  // Log2 may be one off next to a power of two.
-  const exact =
-    magnitude < 2 ** exponent && exponent > least
-      ? exponent - 1
-      : magnitude >= 2 ** (exponent + 1)
-        ? exponent + 1
-        : exponent;
-  const steps = magnitude / 2 ** (exact - fraction);
+  const exponent = Math.max(least, Math.min(bias + 1, exponentOf(magnitude)));
+  const steps = magnitude * powerOfTwo(fraction - exponent);
   const floor = Math.floor(steps);
   const rest = steps - floor;
   const whole = floor + (rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? 1 : 0);
-  const value = (exact - least) * 2 ** fraction + whole;
+  const value = ((exponent - least) << fraction) + whole;
   return sign | Math.min(value, infinity);
 }
 
@@ -83,7 +94,7 @@ export function fromBits(pattern: number, storage: 'f16' | 'bf16'): number {
   const exponent = (pattern >> 10) & 31;
   const fraction = pattern & 1023;
   if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * powerOfTwo(exponent - 25));
 }
 
 /** The operand with its data, all of f32, stored otherwise. */
