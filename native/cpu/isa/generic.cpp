@@ -41,16 +41,49 @@ inline F load(const bf16* p, int n) {
   for (int i = 0; i < n; ++i) a.v[i] = whisper::from_bf16(p[i].bits);
   return a;
 }
-inline F load(const f16* p) { return load(p, F::width); }
-inline F load(const bf16* p) { return load(p, F::width); }
+
+// Whole vectors: all cases of core/half.h side by side, and a choice among them in each lane.
+typedef uint32_t Bits __attribute__((vector_size(16)));
+typedef uint16_t Halves __attribute__((vector_size(8)));
+inline Bits widen(const void* p) {
+  Halves halves;
+  __builtin_memcpy(&halves, p, sizeof halves);
+  return __builtin_convertvector(halves, Bits);
+}
+inline void narrow(void* p, Bits bits) {
+  const Halves halves = __builtin_convertvector(bits, Halves);
+  __builtin_memcpy(p, &halves, sizeof halves);
+}
+inline F load(const bf16* p) { return {(F::V)(widen(p) << 16)}; }
+inline F load(const f16* p) {
+  const Bits bits = widen(p), magnitude = bits & 0x7fff;
+  const F::I ordered = (F::I)magnitude;
+  const Bits subnormal = (Bits)(__builtin_convertvector(ordered, F::V) * 0x1p-24f);
+  const Bits normal = (magnitude << 13) + (uint32_t{127 - 15} << 23);
+  const Bits infinite = (normal + (uint32_t{127 - 15} << 23)) | ((Bits)(ordered > 0x7c00) & uint32_t{1} << 22);
+  const Bits chosen = ordered < 0x400 ? subnormal : ordered < 0x7c00 ? normal : infinite;
+  return {(F::V)(chosen | (bits & 0x8000) << 16)};
+}
+inline void store(bf16* p, F a) {
+  const Bits bits = (Bits)a.v, high = bits >> 16, rounded = (bits + 0x7fff + (high & 1)) >> 16;
+  narrow(p, (F::I)(bits & 0x7fffffff) > 0x7f800000 ? high | 0x40 : rounded);
+}
+inline void store(f16* p, F a) {
+  const Bits bits = (Bits)a.v, magnitude = bits & 0x7fffffff, rebased = magnitude - (uint32_t{127 - 15} << 23);
+  const F::I ordered = (F::I)magnitude;
+  // The distance of two neighbours from ½ on is 2^-24, as is that of subnormal halves: the sum is rounded as they are.
+  const Bits subnormal = (Bits)((F::V)magnitude + 0.5f) - 0x3f000000;
+  const Bits normal = (rebased + 0xfff + (rebased >> 13 & 1)) >> 13, nan = 0x7e00 | (magnitude >> 13 & 0x3ff);
+  const Bits infinite = ordered > 0x7f800000 ? nan : Bits{} + 0x7c00;
+  const Bits chosen = ordered < 0x38800000 ? subnormal : ordered < 0x477ff000 ? normal : infinite;
+  narrow(p, chosen | (bits >> 16 & 0x8000));
+}
 inline void store(f16* p, F a, int n) {
   for (int i = 0; i < n; ++i) p[i].bits = whisper::to_f16(a.v[i]);
 }
 inline void store(bf16* p, F a, int n) {
   for (int i = 0; i < n; ++i) p[i].bits = whisper::to_bf16(a.v[i]);
 }
-inline void store(f16* p, F a) { store(p, a, F::width); }
-inline void store(bf16* p, F a) { store(p, a, F::width); }
 
 inline void store(float* p, F a) { __builtin_memcpy(p, &a.v, sizeof a.v); }
 inline void store(float* p, F a, int n) {
