@@ -51,6 +51,7 @@ const shapes: [number, number, number][] = [
 const storedShapes = halves.flatMap((storage) =>
   [
     [1, 37, 70],
+    [3, 100, 1100],
     [5, 31, 33],
     [16, 48, 65],
     [17, 15, 16],
