@@ -5,9 +5,10 @@
 //
 // Steps whose plan is above --most (GB) are planned only. Measured is the most that the engine's tensors held at once by
 // the memory pool's count, and the process's growth in resident memory beside it. Each step runs in a process of its own.
-// Prints a table, and with --write keeps the JSON that scripts/memory-table.mjs puts into docs/memory.md.
+// Prints a table and, as JSON, the rows of it; with --write they go into a file, among those of earlier runs of the same size,
+// which scripts/memory-table.mjs puts into docs/memory.md.
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -85,7 +86,18 @@ if (flags.step) {
   }
   const { isa, threads } = addon().deviceInfo();
   const machine = `${cpus()[0].model}, ${threads} threads, ${isa}, Node ${process.version}`;
-  const report = { model: flags.model, batch, labels, machine, rows };
-  if (flags.write) writeFileSync(flags.write, `${JSON.stringify(report, null, 2)}\n`);
+  const report = { model: flags.model, batch, labels, machine, rows: rows.filter((row) => row.measured) };
+  if (flags.write) write(flags.write, report);
   else console.log(JSON.stringify(report, null, 2));
+}
+
+/** Adds a report to those in a file; the newer row of a kind stays. */
+function write(path, report) {
+  const kind = ({ precision, policy, optimizer }) => `${precision} ${policy} ${optimizer}`;
+  const before = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : report;
+  const same = ['model', 'batch', 'labels', 'machine'].every((key) => before[key] === report[key]);
+  if (!same) throw new Error(`${path} is of another model, size or machine`);
+  const all = new Map([...before.rows, ...report.rows].map((row) => [kind(row), row]));
+  const rows = [...all.values()].toSorted((a, b) => (kind(a) < kind(b) ? -1 : 1));
+  writeFileSync(path, `${JSON.stringify({ ...report, rows }, null, 2)}\n`);
 }
