@@ -23,8 +23,6 @@ export class TrainingReport {
   #seconds = 0;
   #audioSeconds = 0;
   #last: Step | undefined;
-  /** Steps skipped since the report began. */
-  #skipped = 0;
 
   constructor(output: ProgressOutput) {
     this.#output = output;
@@ -54,10 +52,10 @@ export class TrainingReport {
         if (!this.#bar) {
           const { step, epoch, loss, learningRate, gradNorm, lossScale, skippedSteps } = event;
           const { maxSteps } = this.#last!;
-          const scaled = lossScale === undefined ? '' : `${describeScale(lossScale, skippedSteps!)}  `;
+          const scale = describeScale(lossScale, skippedSteps);
           this.#line(
             `update ${step}/${maxSteps}  epoch ${epoch.toFixed(2)}  loss ${loss.toFixed(4)}  ` +
-              `lr ${learningRate.toExponential(1)}  grad norm ${gradNorm.toFixed(2)}  ${scaled}${this.#speed}  ${this.#left} left`,
+              `lr ${learningRate.toExponential(1)}  grad norm ${gradNorm.toFixed(2)}  ${scale && `${scale}  `}${this.#speed}  ${this.#left} left`,
           );
         }
         return;
@@ -108,15 +106,14 @@ export class TrainingReport {
 
   #measure(step: Step): void {
     const weight = this.#last ? 0.05 : 1;
-    if (step.type === 'skip') this.#skipped++;
     this.#seconds += weight * (step.seconds - this.#seconds);
     this.#audioSeconds += weight * (step.audioSeconds - this.#audioSeconds);
     this.#last = step;
   }
 
-  #payload({ loss, learningRate, lossScale }: Step): object {
+  #payload({ loss, learningRate, lossScale, skippedSteps }: Step): object {
     const rate = learningRate.toExponential(1);
-    const scale = describeScale(lossScale ?? 1, this.#skipped);
+    const scale = describeScale(lossScale, skippedSteps);
     return { loss: loss.toFixed(4), rate, scale, speed: this.#speed, left: this.#left };
   }
 
@@ -191,14 +188,15 @@ export function describeEvaluation({ wer, cer, loss, samples, seconds, dropped }
   return `${parts.join(', ')} (${samples} rows${without}, ${seconds.toFixed(1)} s)`;
 }
 
-/** `scale 65536` or `scale 32768 (1 skipped)` */
-function describeScale(lossScale: number, skipped: number): string {
+/** `scale 65536` or `scale 32768 (1 skipped)`; nothing where there is no loss scale. */
+function describeScale(lossScale: number | undefined, skipped = 0): string {
+  if (lossScale === undefined) return '';
   // Scales are powers of two as a rule; six digits tell any other.
   const scale = Number(lossScale.toPrecision(6));
   return `scale ${scale}${skipped > 0 ? ` (${skipped} skipped)` : ''}`;
 }
 
-/** `planned 4 rows × 2 micro-batches … ` */
+/** `plan: micro-batches of 4 rows, 2 to an update; with labels of 448 tokens 9.53 GB of 16.0 GB (weights …)` */
 function describePlan({ rows, microBatches, labels, budget, plan }: Planned): string {
   const { weights, masters, gradients, optimizer, activations, peak } = plan;
   const parts = Object.entries({ weights, masters, gradients, optimizer, activations })

@@ -52,6 +52,8 @@ export interface StepEvent {
   gradNorm: number;
   /** The loss scale this step was made with; f16 only. */
   lossScale: number | undefined;
+  /** Steps skipped so far, whose gradients overflowed; f16 only. */
+  skippedSteps: number | undefined;
   rows: number;
   tokens: number;
   audioSeconds: number;
@@ -67,6 +69,7 @@ export interface SkipEvent extends Omit<StepEvent, 'type'> {
   type: 'skip';
   /** The loss scale that was too large. */
   lossScale: number;
+  skippedSteps: number;
 }
 
 /** Every `loggingSteps` updates: what goes into `log_history`. */
@@ -80,7 +83,6 @@ export interface LogEvent {
   gradNorm: number;
   /** The last step's; f16 only. */
   lossScale: number | undefined;
-  /** Steps skipped so far; f16 only. */
   skippedSteps: number | undefined;
 }
 

@@ -11,11 +11,19 @@ export function logs({ loggingSteps, loggingFirstStep }: TrainingArguments, step
 /** The line of the steps since the one before, and its row of `log_history`, which holds finite numbers only. */
 export function logLine(
   run: RunState,
-  { step, epoch, learningRate, encoderRate, decoderRate, gradNorm, lossScale }: StepEvent | SkipEvent,
+  {
+    step,
+    epoch,
+    learningRate,
+    encoderRate,
+    decoderRate,
+    gradNorm,
+    lossScale,
+    skippedSteps,
+  }: StepEvent | SkipEvent,
   options: TrainingArguments,
 ): { event: LogEvent; row: HistoryRow } {
   const loss = takeMeanLoss(run);
-  const scaled = lossScale !== undefined;
   return {
     event: {
       type: 'log',
@@ -25,7 +33,7 @@ export function logLine(
       learningRate,
       gradNorm,
       lossScale,
-      skippedSteps: scaled ? run.skipped : undefined,
+      skippedSteps,
     },
     row: {
       step,
@@ -35,7 +43,8 @@ export function logLine(
       ...(options.encoderLearningRate !== undefined && { encoder_learning_rate: encoderRate }),
       ...(options.decoderLearningRate !== undefined && { decoder_learning_rate: decoderRate }),
       ...(Number.isFinite(gradNorm) && { grad_norm: gradNorm }),
-      ...(scaled && { loss_scale: lossScale, skipped_steps: run.skipped }),
+      ...(lossScale !== undefined && { loss_scale: lossScale }),
+      ...(skippedSteps !== undefined && { skipped_steps: skippedSteps }),
     },
   };
 }

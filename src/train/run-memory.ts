@@ -17,6 +17,7 @@ import {
 } from './memory.js';
 import type { RunState } from './state.js';
 
+/** Keeps a run within its memory: by a plan before it, and by smaller parts of micro-batches during it. */
 export class RunMemory {
   readonly #model: Whisper;
   readonly #options: TrainingArguments;
@@ -51,6 +52,9 @@ export class RunMemory {
    */
   async plan(run: RunState): Promise<PlanEvent | undefined> {
     const { memoryBudget, autoBatch } = this.#options;
+    // What an earlier start of this run had to make smaller, this one may be told to leave whole.
+    if (!autoBatch) run.microBatches = undefined;
+    if (!this.halves) run.rowsAtOnce = undefined;
     if (memoryBudget === undefined && !autoBatch) return undefined;
     const { native } = this.#model;
     const held = (await native.memory()).live;
@@ -75,11 +79,10 @@ export class RunMemory {
   /** How an error goes on when `rows` rows were too many. */
   async shortage(rows: number): Promise<string> {
     const where = this.#budget === undefined ? 'memory' : formatBytes(this.#budget);
-    const smaller =
-      rows > 1 && !this.halves
-        ? 'auto_batch and auto_find_batch_size go on with smaller micro-batches; '
-        : '';
-    return `${rows === 1 ? 'one row does' : `micro-batches of ${rows} rows do`} not fit ${where}: ${smaller}${await smallestBudget(this.#workload)}`;
+    const what = rows === 1 ? 'one row does' : `micro-batches of ${rows} rows do`;
+    const smaller = 'auto_batch and auto_find_batch_size go on with smaller micro-batches; ';
+    const help = await smallestBudget(this.#workload);
+    return `${what} not fit ${where}: ${rows > 1 && !this.halves ? smaller : ''}${help}`;
   }
 
   async #chooseRows(run: RunState, budget: number): Promise<PlanEvent> {

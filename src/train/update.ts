@@ -66,9 +66,10 @@ export async function* makeStep(
   run.epoch = epochAfter(step, stream, run, maxSteps);
   const place = { step: run.step, maxSteps, epoch: run.epoch };
   const event = { ...place, loss, ...rates, gradNorm, rows, tokens, audioSeconds, seconds };
+  const scale = { lossScale, skippedSteps: run.skipped };
   return finite
-    ? { type: 'step', ...event, lossScale: scaled ? lossScale : undefined }
-    : { type: 'skip', ...event, lossScale };
+    ? { type: 'step', ...event, ...(scaled ? scale : { lossScale: undefined, skippedSteps: undefined }) }
+    : { type: 'skip', ...event, ...scale };
 }
 
 /**

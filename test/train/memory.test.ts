@@ -96,6 +96,8 @@ describe('auto_batch', () => {
     expect(events[0]).toMatchObject({ type: 'plan', rows: 2, microBatches: 4, budget: 1e9 });
     const other = { ...saving, maxSteps: 4, memoryBudget: `${(await bytes(1)) / 1000}KB` };
     expect((await run(other)).events[0]).toMatchObject({ rows: 1, microBatches: 8 });
+    const { native } = await run({ ...saving, maxSteps: 5, autoBatch: false });
+    expect(native.steps[0]!.batches.map(({ samples }) => samples.length)).toEqual([8]);
   });
 });
 
