@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "core/tensor.h"
 
 namespace whisper {
 
@@ -36,6 +37,23 @@ struct LayernormShares {
 
  private:
   static constexpr int64_t most_shares = 128;
+};
+
+// Adafactor takes a tensor as matrices [height, width], one behind the other, and a vector as a matrix of one row. Of
+// each part of a matrix, `rows` of its rows, it holds the sums of the columns, and Σ U² in double; of each column
+// a factor; of each matrix a mean in double. None of it depends on the number of threads.
+struct AdafactorParts {
+  static constexpr int64_t rows = 64;
+  int64_t matrices = 1, height, width, count;  // count: parts of a matrix
+
+  explicit AdafactorParts(const Shape& shape)
+      : height(shape.rank >= 2 ? shape[-2] : 1), width(shape.width()), count((height + rows - 1) / rows) {
+    for (int i = 0; i + 2 < shape.rank; ++i) matrices *= shape[i];
+  }
+  size_t bytes() const {
+    return static_cast<size_t>(matrices) * ((static_cast<size_t>(count) + 1) * sizeof(double) +
+                                            static_cast<size_t>((count + 1) * width) * sizeof(float));
+  }
 };
 
 }  // namespace whisper

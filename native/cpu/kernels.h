@@ -9,6 +9,7 @@
 #include "cpu/kernels/elementwise.h"
 #include "cpu/kernels/gemm.h"
 #include "cpu/kernels/log_mel.h"
+#include "cpu/kernels/optimizer.h"
 #include "cpu/kernels/rows.h"
 
 namespace whisper::cpu {
@@ -19,6 +20,7 @@ struct Kernels {
   AttentionKernels attention;
   ClassifierKernels classifier;
   ElementwiseKernels elementwise;
+  OptimizerKernels optimizer;
   RowKernels rows;
   LogMelKernels log_mel;
 };

@@ -81,6 +81,20 @@ function digests() {
   run('embedBackward', [noise(50, width), noise(100, width)], noise(5, 100, width), integers(50, 5, 100), 3);
   run('norm', [noise(1)], noise(300_000));
   run('argmax', [integers(1, rows), noise(rows)], noise(rows, vocab), null);
+  const n = 50_000;
+  const positive = (...shape) => ({ data: noise(...shape).data.map(Math.abs), shape });
+  const codes = () => ({ data: Uint8Array.from(integers(256, n).data), shape: [n] });
+  const [scale, hyper] = [positive(1), { lr: 0.1, t: 3 }];
+  run(
+    'adamw8bit',
+    [noise(n), codes(), codes(), positive(196), positive(196)],
+    ...[noise(n), scale, hyper, false],
+  );
+  run(
+    'adafactor',
+    [noise(rows, width), positive(rows), positive(width)],
+    ...[noise(rows, width), scale, hyper],
+  );
   return { device: ops.device, digests: found };
 }
 

@@ -82,6 +82,7 @@ inline F scale_by_power(F a, F n) {
       _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a.v), _mm256_slli_epi32(_mm256_cvtps_epi32(n.v), 23)))};
 }
 inline F keep(F a, int n) { return {_mm256_and_ps(a.v, _mm256_castsi256_ps(F::first(n)))}; }
+inline bool any(M m) { return _mm256_movemask_ps(m.v) != 0; }
 inline float reduce_add(F a) {
   __m128 s = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
   s = _mm_add_ps(s, _mm_movehl_ps(s, s));
@@ -91,6 +92,41 @@ inline float reduce_max(F a) {
   __m128 s = _mm_max_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
   s = _mm_max_ps(s, _mm_movehl_ps(s, s));
   return _mm_cvtss_f32(_mm_max_ss(s, _mm_shuffle_ps(s, s, 1)));
+}
+
+// For the 8-bit codes of optimizer.inc.
+struct I {
+  __m256i v;
+  static I all(int x) { return {_mm256_set1_epi32(x)}; }
+};
+inline I max(I a, I b) { return {_mm256_max_epi32(a.v, b.v)}; }
+inline I add_one(I a, M where) { return {_mm256_sub_epi32(a.v, _mm256_castps_si256(where.v))}; }
+// The upper 16 bits of a's pattern times x, over 2^16.
+inline I scale_upper_bits(F a, uint16_t x) {
+  return {_mm256_srli_epi32(_mm256_mulhi_epu16(_mm256_castps_si256(a.v), _mm256_set1_epi32(x << 16)), 16)};
+}
+inline F lookup_8(const float* table, I index) {  // index modulo 8
+  return {_mm256_permutevar8x32_ps(_mm256_loadu_ps(table), index.v)};
+}
+class Table256 {
+ public:
+  static constexpr int count = F::width;  // of numbers that are looked up together
+
+  explicit Table256(const float* table) : table_(table) {}
+
+  // x[j] = table[index[j]]·factor
+  void look_up(float* x, const uint8_t* index, F factor) const {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(index));
+    store(x, F{_mm256_i32gather_ps(table_, _mm256_cvtepu8_epi32(bytes), 4)} * factor);
+  }
+
+ private:
+  const float* table_;
+};
+inline void store_low_bytes(uint8_t* p, F a) {
+  const __m256i bytes = _mm256_and_si256(_mm256_castps_si256(a.v), _mm256_set1_epi32(0xff));
+  const __m128i pairs = _mm_packus_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(pairs, pairs));
 }
 
 }  // namespace

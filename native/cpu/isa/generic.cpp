@@ -117,10 +117,41 @@ inline F keep(F a, int n) {  // the first n lanes, the rest zero
   for (int i = n; i < F::width; ++i) a.v[i] = 0;
   return a;
 }
+inline bool any(M m) { return (m.v[0] | m.v[1] | m.v[2] | m.v[3]) != 0; }
 inline float reduce_add(F a) { return (a.v[0] + a.v[1]) + (a.v[2] + a.v[3]); }
 inline float reduce_max(F a) {
   const float x = a.v[0] > a.v[1] ? a.v[0] : a.v[1], y = a.v[2] > a.v[3] ? a.v[2] : a.v[3];
   return x > y ? x : y;
+}
+
+// For the 8-bit codes of optimizer.inc.
+struct I {
+  F::I v;
+  static I all(int x) { return {F::I{x, x, x, x}}; }
+};
+inline I max(I a, I b) { return {a.v > b.v ? a.v : b.v}; }
+inline I add_one(I a, M where) { return {a.v - where.v}; }
+// The upper 16 bits of a's pattern times x, over 2^16; a is not negative.
+inline I scale_upper_bits(F a, uint16_t x) { return {((F::I)a.v >> 16) * x >> 16}; }
+inline F lookup_8(const float* table, I index) {  // index modulo 8
+  return {F::V{table[index.v[0] & 7], table[index.v[1] & 7], table[index.v[2] & 7], table[index.v[3] & 7]}};
+}
+class Table256 {
+ public:
+  static constexpr int count = F::width;  // of numbers that are looked up together
+
+  explicit Table256(const float* table) : table_(table) {}
+
+  // x[j] = table[index[j]]·factor
+  void look_up(float* x, const uint8_t* index, F factor) const {
+    store(x, F{F::V{table_[index[0]], table_[index[1]], table_[index[2]], table_[index[3]]}} * factor);
+  }
+
+ private:
+  const float* table_;
+};
+inline void store_low_bytes(uint8_t* p, F a) {
+  for (int i = 0; i < F::width; ++i) p[i] = static_cast<uint8_t>(((F::I)a.v)[i]);
 }
 
 }  // namespace

@@ -7,3 +7,4 @@
 
 #include "cpu/kernels.h"
 #include "cpu/kernels/floats.h"
+#include "cpu/nearest_code.h"

@@ -1,4 +1,4 @@
-// Kernels over runs of numbers: activations, sums, the optimizer.
+// Kernels over runs of numbers: casts, sums, activations.
 #pragma once
 #include <cstdint>
 
@@ -6,17 +6,6 @@
 #include "cpu/kernels/floats.h"
 
 namespace whisper::cpu {
-
-// What AdamW multiplies by in a step, worked out once in double.
-struct AdamwStep {
-  float keep;        // 1 - lr·decay
-  float beta1_rest;  // 1 - β1
-  float beta2;
-  float beta2_rest;  // 1 - β2
-  float step_size;   // lr / (1 - β1^t)
-  float root;        // √(1 - β2^t)
-  float eps;
-};
 
 struct ElementwiseKernels {
   // y = x in another dtype
@@ -32,8 +21,6 @@ struct ElementwiseKernels {
   void (*dropout)(Floats y, ConstFloats x, int64_t n, uint64_t first, const Dropout& dropout);
   // Σ x² in double, in an order that is the same for every instruction set
   double (*sum_of_squares)(const float* x, int64_t n);
-  // One AdamW update of value, m and v with the gradient scale·grad
-  void (*adamw)(float* value, float* m, float* v, const float* grad, int64_t n, float scale, const AdamwStep& step);
 };
 
 }  // namespace whisper::cpu

@@ -1,0 +1,21 @@
+// Stochastic gradient descent without momentum (torch/optim/sgd.py).
+#include "cpu/chunks.h"
+#include "cpu/cpu_backend.h"
+#include "cpu/expect.h"
+#include "cpu/thread_pool.h"
+
+namespace whisper {
+
+void CpuBackend::sgd(Acc value, In grad, In scale, double lr, double decay) {
+  const cpu::Expect op("sgd");
+  const int64_t n = value.shape.size();
+  op.flat("value", value, n);
+  op.flat("grad", grad, n);
+  op.flat("scale", scale, 1);
+  cpu::parallel_for(n, cpu::chunk_elements, [&](int64_t begin, int64_t end) {
+    kernels_.optimizer.sgd(value.as<float>() + begin, grad.as<float>() + begin, end - begin, scale.as<float>()[0],
+                           static_cast<float>(lr), static_cast<float>(decay));
+  });
+}
+
+}  // namespace whisper
