@@ -1,18 +1,16 @@
 // whisper-tune optimizer: an optimizer's state between whisper-tune and Hugging Face.
 import { extname } from 'node:path';
 import { WhisperError } from '../errors.js';
-import { modelOptions, trainingOptions } from '../train/arguments.js';
+import { modelOptions, precisionOptions, trainingOptions } from '../train/arguments.js';
 import { type Exchanged, exportOptimizer, importOptimizer } from '../train/optimizer-exchange.js';
-import { boolean, choice, integer } from '../train/option.js';
+import { boolean, integer } from '../train/option.js';
 import { type Command, commonOptions, type Invocation, writeJson } from './command.js';
+import { choosePrecision } from './model.js';
 
 const options = {
   model_name_or_path: modelOptions.model_name_or_path,
-  precision: choice(
-    'to .safetensors: precision of the run that goes on with it',
-    ['f32', 'f16', 'bf16'],
-    'f32',
-  ),
+  // Of the run that goes on with a .safetensors file.
+  ...precisionOptions,
   step: integer('to .safetensors: updates made, where no file says (sgd)', undefined, { least: 0 }),
   scheduler: boolean(
     'to .pt: write scheduler.pt beside it, without which transformers’ Trainer does not load it',
@@ -56,8 +54,8 @@ export const optimizerCommand: Command<typeof options> = {
 };
 
 function fromTorch(source: string, target: string, { options, signal }: Given) {
-  const { modelNameOrPath: model, precision, step } = options;
-  return importOptimizer(source, target, { model, precision, step, signal });
+  const { modelNameOrPath: model, step } = options;
+  return importOptimizer(source, target, { model, precision: choosePrecision(options), step, signal });
 }
 
 /** Only what was given: what was not is in the files beside the source. */

@@ -10,10 +10,11 @@ import { TorchFile, writeTorchFile } from '../files/torch-file.js';
 import { checkModelFolder } from '../model/checkpoint.js';
 import { readModelConfig } from '../model/config.js';
 import { namedParameters } from '../model/named-parameters.js';
+import type { Precision } from '../native.js';
+import type { OptimizerName } from './engine-options.js';
 import { exportState, readNotes } from './exchange/export.js';
 import { ratesOf, type Trained } from './exchange/groups.js';
 import { type ImportedState, importState } from './exchange/import.js';
-import type { OptimizerName } from './exchange/optimizers.js';
 import { findRates, type GivenRates, schedulerState } from './exchange/rates.js';
 import { Weights } from './exchange/rms.js';
 
@@ -21,7 +22,7 @@ export interface ImportOptions {
   /** Folder of the model that the optimizer trains. */
   model: string;
   /** Of the run that goes on with it: the engine refuses another's file. Default: `f32`. */
-  precision?: 'f32' | 'f16' | 'bf16' | undefined;
+  precision?: Precision | undefined;
   /** Updates made; needed where neither the file nor a trainer_state.json beside it says, which is only so for sgd. */
   step?: number | undefined;
   signal?: AbortSignal | undefined;
@@ -80,7 +81,7 @@ export async function importOptimizer(
 async function metadataOf(
   { optimizer, trained, tensors }: ImportedState,
   step: number,
-  precision: string,
+  precision: Precision,
   folder: string,
 ): Promise<Record<string, string>> {
   const scaler = precision === 'f16' ? await readScaler(folder) : { kind: 'none', scale: 1, clean: 0 };

@@ -18,10 +18,10 @@ describe.each(maps)('the map, signed: $isSigned', ({ isSigned, zero, digest }) =
     expect(map[zero]).toBe(0);
   });
 
-  /** The nearest code by trying all; of two that are equally near the even one. */
+  /** The nearest code by trying all; of two that are equally near the even one, of a negative number a negative one. */
   const nearest = (value: number): number => {
     let best = 0;
-    for (let code = 1; code < 256; code++) {
+    for (let code = 1; code < (value < 0 ? zero : 256); code++) {
       const [d, least] = [Math.abs(map[code]! - value), Math.abs(map[best]! - value)];
       if (d < least || (d === least && code % 2 === 0)) best = code;
     }
@@ -46,7 +46,9 @@ describe.each(maps)('the map, signed: $isSigned', ({ isSigned, zero, digest }) =
       // The 1 makes the largest magnitude of the block, so that the others are not scaled.
       const { codes } = quantize(Float32Array.of(1, below, middle, above), isSigned);
       const even = i % 2 === 0 ? i : i + 1;
-      expect([...codes], `between codes ${i} and ${i + 1}`).toEqual([255, i, even, i + 1]);
+      // What is above the highest negative middle is negative still.
+      const next = above < 0 && i + 1 === zero ? i : i + 1;
+      expect([...codes], `between codes ${i} and ${i + 1}`).toEqual([255, i, even, next]);
     }
   });
 
@@ -65,6 +67,20 @@ describe.each(maps)('the map, signed: $isSigned', ({ isSigned, zero, digest }) =
       expect(codes[i]).toBe(nearest(Math.fround(value / largest)));
       expect(decoded[i]).toBe(Math.fround(map[codes[i]!]! * largest));
     }
+  });
+
+  it.runIf(isSigned)('never makes zero of a negative number', () => {
+    const { codes } = quantize(Float32Array.of(1, -1e-30, 1e-30), isSigned);
+    expect([...codes]).toEqual([255, 126, 127]);
+  });
+
+  it('decodes to NaN where a number was not finite, and to zero where all were denormal', () => {
+    for (const wrong of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      const { codes, absmax } = quantize(Float32Array.of(1, wrong), isSigned);
+      expect([...dequantize(codes, absmax, map, BLOCK)]).toEqual([Number.NaN, Number.NaN]);
+    }
+    expect([...quantize(Float32Array.of(2 ** -127, 2 ** -149), isSigned).absmax]).toEqual([0]);
+    expect([...quantize(Float32Array.of(2 ** -126), isSigned).absmax]).toEqual([2 ** -126]);
   });
 
   it('codes zeros as zeros', () => {

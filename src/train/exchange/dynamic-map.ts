@@ -5,6 +5,8 @@
 export const BLOCK = 256;
 /** The same in bitsandbytes before 0.44. */
 export const OLD_BLOCK = 2048;
+/** Of f32; the engine takes what is smaller for zero. */
+const SMALLEST_NORMAL = 2 ** -126;
 
 /**
  * The numbers of the 256 codes, sorted: 0 and 1, and seven decades of which each has twice as many numbers as the one
@@ -48,37 +50,44 @@ export function dequantize(
   return Float32Array.from(codes, (code, i) => map[code]! * absmax[Math.floor(i / block)]!);
 }
 
-/** The nearest codes, in blocks of 256; halfway between two it is the even one. A block of zeros has the codes of zero. */
+/**
+ * The nearest codes, in blocks of 256, with the rules of the engine's operation `quantize` (native/cpu/nearest_code.h):
+ * halfway between two the even code; of a negative number, however small, a negative one; a block that is zero or denormal
+ * is zero; a block with a number that is not finite decodes to NaN.
+ */
 export function quantize(
   values: Float32Array,
   isSigned: boolean,
 ): { codes: Uint8Array; absmax: Float32Array } {
   const map = dynamicMap(isSigned);
-  const codes = new Uint8Array(values.length);
-  const absmax = new Float32Array(Math.ceil(values.length / BLOCK));
-  // Halfway to the next number, as bitsandbytes computes it: one f32 sum, and its half is exact.
-  const halfway = Float32Array.from(map.subarray(1), (next, i) => Math.fround(map[i]! + next) / 2);
   const zero = map.indexOf(0);
+  // As bitsandbytes computes the middles: one sum in f32, whose half is exact.
+  const middles = Float32Array.from(map.subarray(1), (next, i) => Math.fround(map[i]! + next) / 2);
+  const codes = new Uint8Array(values.length).fill(zero);
+  const absmax = new Float32Array(Math.ceil(values.length / BLOCK));
   for (let i = 0; i < absmax.length; i++) {
     const from = i * BLOCK;
     const part = values.subarray(from, from + BLOCK);
     const largest = part.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    if (!Number.isFinite(largest)) absmax[i] = Number.NaN;
+    if (!Number.isFinite(largest) || largest < SMALLEST_NORMAL) continue;
     absmax[i] = largest;
     part.forEach((value, j) => {
-      codes[from + j] = largest === 0 ? zero : nearest(Math.fround(value / largest), halfway);
+      const code = nearest(Math.fround(value / largest), middles);
+      codes[from + j] = isSigned && value < 0 ? Math.min(code, zero - 1) : code;
     });
   }
   return { codes, absmax };
 }
 
-/** How many of the boundaries lie below a number; of a boundary itself, the even code beside it. */
-function nearest(value: number, halfway: Float32Array): number {
+/** How many middles lie below a number; of a middle itself, the even code beside it. */
+function nearest(value: number, middles: Float32Array): number {
   let low = 0;
-  let high = halfway.length;
+  let high = middles.length;
   while (low < high) {
-    const middle = (low + high) >> 1;
-    if (halfway[middle]! < value) low = middle + 1;
-    else high = middle;
+    const at = (low + high) >> 1;
+    if (middles[at]! < value) low = at + 1;
+    else high = at;
   }
-  return halfway[low] === value && low % 2 === 1 ? low + 1 : low;
+  return middles[low] === value && low % 2 === 1 ? low + 1 : low;
 }

@@ -3,10 +3,11 @@ import { WhisperError } from '../../errors.js';
 import type { SafetensorsFile } from '../../files/safetensors.js';
 import { elementsOf, MemoryTensor, type StoredTensor } from '../../files/tensor.js';
 import type { NamedParameter } from '../../model/named-parameters.js';
+import type { OptimizerName } from '../engine-options.js';
 import { BLOCK, dynamicMap } from './dynamic-map.js';
 import { blockOf, inTorchOrder, MOMENTS, tapsShape } from './eight-bit.js';
 import { grouped, TRAINED, type Trained, trainedParameters, writeGroups } from './groups.js';
-import { LAYOUTS, OPTIMIZERS, type OptimizerName, type Rates, stateTensors } from './optimizers.js';
+import { LAYOUTS, OPTIMIZERS, type Rates, stateTensors } from './optimizers.js';
 
 /** What the metadata of an optimizer's file say. */
 export interface OptimizerNotes {

@@ -2,7 +2,8 @@
 import { WhisperError } from '../../errors.js';
 import { Tuple } from '../../files/pickle.js';
 import type { NamedParameter } from '../../model/named-parameters.js';
-import { LAYOUTS, OPTIMIZERS, type OptimizerName, type Rates } from './optimizers.js';
+import type { OptimizerName } from '../engine-options.js';
+import { LAYOUTS, OPTIMIZERS, type Rates } from './optimizers.js';
 
 /** What training may be confined to, as the engine's files call it. */
 export const TRAINED = ['all', 'encoder', 'decoder'] as const;

@@ -3,9 +3,10 @@ import { WhisperError } from '../../errors.js';
 import { StoredTensor } from '../../files/tensor.js';
 import type { TorchFile } from '../../files/torch-file.js';
 import type { NamedParameter } from '../../model/named-parameters.js';
+import type { OptimizerName } from '../engine-options.js';
 import { blockOf, MOMENTS } from './eight-bit.js';
 import { grouped, readGroups, TRAINED, type Trained, trainedParameters } from './groups.js';
-import { LAYOUTS, type OptimizerName, stateTensors } from './optimizers.js';
+import { LAYOUTS, stateTensors } from './optimizers.js';
 
 /** What a torch file has, by name. */
 export interface ImportedState {

@@ -1,11 +1,7 @@
 // The optimizers as torch, transformers and bitsandbytes save them: what tells them apart, the settings of their groups,
 // and the tensors that they keep for each parameter.
 import { Tuple } from '../../files/pickle.js';
-
-/** As `--optim` names them. */
-export const OPTIMIZERS = ['adamw_torch', 'adamw_hf', 'adamw_bnb_8bit', 'adafactor', 'sgd'] as const;
-
-export type OptimizerName = (typeof OPTIMIZERS)[number];
+import type { OptimizerName } from '../engine-options.js';
 
 /** The settings of a run that stand in an optimizer's groups. */
 export interface Rates {
@@ -84,6 +80,9 @@ export const LAYOUTS: Readonly<Record<OptimizerName, Layout>> = {
     more: { foreach: null, differentiable: false, fused: null },
   },
 };
+
+/** All optimizers. */
+export const OPTIMIZERS = Object.keys(LAYOUTS) as OptimizerName[];
 
 /** A tensor of f32 that an optimizer keeps for a parameter; `kind` is its key in torch. */
 export interface StateTensor {
