@@ -49,12 +49,23 @@ export interface Exchanged {
 }
 
 /**
- * Makes an optimizer's file for the engine from `optimizer.pt` of transformers' Trainer: of torch's AdamW, transformers'
- * AdamW and Adafactor, bitsandbytes' AdamW with 8-bit moments (of any version), and SGD without momentum.
+ * Makes an optimizer's file for the engine from `optimizer.pt` of transformers' Trainer: of torch's AdamW (fused or not),
+ * transformers' AdamW and Adafactor, bitsandbytes' AdamW with 8-bit moments (of any version, paged or not), and SGD without
+ * momentum. Which parameters it trained follows from how many there are: all, or those of the encoder or the decoder.
  *
- * The random numbers of dropout go on from the number of updates, and the loss scale of f16 from a `scaler.pt` beside the
- * source, where there is one.
+ * Moments are taken as they are; the engine codes those of bitsandbytes again where its blocks are others. The random
+ * numbers of dropout go on from the number of updates, and the loss scale of f16 from a `scaler.pt` beside the source,
+ * where there is one. Learning rate, betas and the like are options of training here and stand in no file: the result
+ * says which the optimizer had.
  *
+ * ```ts
+ * const { rates } = await importOptimizer('hf/checkpoint-500/optimizer.pt', 'optimizer.safetensors', {
+ *   model: 'hf/checkpoint-500',
+ * });
+ * ```
+ *
+ * @param source the file of torch.save
+ * @param target the safetensors file to write
  * @throws WhisperError `ERR_FILE`, `ERR_CORRUPT_FILE`, `ERR_SHAPE_MISMATCH` for another model's, `ERR_INVALID_ARGUMENT` for
  *   an optimizer that the engine does not have; nothing is written then
  */
@@ -138,8 +149,17 @@ async function stepBeside(source: string): Promise<number> {
  * Makes `optimizer.pt` for transformers' Trainer from the engine's file: what `torch.load` reads and the `load_state_dict`
  * of the same optimizer takes. 8-bit moments of convolutions are coded again, in torch's order; all else is copied.
  *
- * Rates that are not given are those of the `training_args.json` beside the source, or the defaults of training.
+ * Rates that are not given are those of the `training_args.json` beside the source, or the defaults of training. The
+ * Trainer resumes from a folder only where it finds `scheduler.pt` too, and the model's files with `trainer_state.json`,
+ * which a checkpoint of a run has.
  *
+ * ```ts
+ * const folder = 'whisper-small-es/checkpoint-500';
+ * await exportOptimizer(`${folder}/optimizer.safetensors`, `${folder}/optimizer.pt`, { model: folder, scheduler: true });
+ * ```
+ *
+ * @param source the engine's file
+ * @param target the file of torch.save to write
  * @throws WhisperError `ERR_FILE`, `ERR_CORRUPT_FILE`, `ERR_SHAPE_MISMATCH` for another model's; nothing is written then
  */
 export async function exportOptimizer(

@@ -133,6 +133,15 @@ describe('a file for torch', () => {
     expect(is.groups.map((group) => group.get('lr'))).toEqual([1e-3, 1e-3]);
   });
 
+  it('has a step of its own for every parameter, for torch counts in it', async () => {
+    await exportOptimizer(await imported('adamw_torch'), at('steps.pt'), { model });
+    const file = await TorchFile.open(at('steps.pt'));
+    const state = (file.content as Map<string, Map<bigint, Map<string, unknown>>>).get('state')!;
+    const steps = new Set([...state.values()].map((entry) => entry.get('step')));
+    await file.close();
+    expect(steps.size).toBe(49);
+  });
+
   it('has the rates of the run that it lies in, and a schedule beside it', async () => {
     const run = at('run');
     mkdirSync(run);
