@@ -164,6 +164,19 @@ encoder, whatever its length. bf16 takes what f16 takes; checkpointing is \`--gr
 
 ${await batchTable()}
 
+## Budgets
+
+\`--memory_budget=16GB\` is the most that the engine's tensors, and the blocks it keeps for the next ones, may hold; Node and audio
+on its way come on top. A budget that not even one row fits is refused before training, with the smallest that works and
+what each switch would make of it.
+
+\`--auto_batch\` plans: the largest micro-batch within the budget, or within four fifths of the memory that the system has left,
+among those that divide the rows of an update, and as many of them as make it up. It plans for the longest label that
+may come: the decoder's positions, or \`--max_label_length\`. \`--auto_find_batch_size\` tries instead. With either, a micro-batch
+that does not fit after all is halved, for the rest of the run, and the same update is made again: rows weigh what they
+weighed in the whole, so that the update is the same up to rounding. (Masks of SpecAugment and dropout are drawn for
+micro-batches, and are others.) A resumed run keeps the sizes it had.
+
 ## Beside the fine-tuning event's page
 
 Its table of \`per_device_train_batch_size\` is for a V100 of 16 GB and an A100 of 40 GB, with \`--fp16 --gradient_checkpointing\`;
