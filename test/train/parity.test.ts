@@ -48,6 +48,20 @@ describe('thirty steps of training against PyTorch', () => {
     expect(row.learning_rate).toBeCloseTo(expected.learning_rate, 10);
   });
 
+  // What PyTorch's autocast strays from its own f32 run at most (bench/precision.mjs; docs/numerics.md).
+  it.each([
+    ['bf16', 1.1e-3],
+    ['f16', 1.5e-4],
+  ])('stays as close in %s as autocast does', (precision, limit) => {
+    const rows = train(precision, `--precision=${precision}`, '--save_strategy=no');
+    expect(rows).toHaveLength(hyper.steps);
+    for (const [step, { loss }] of rows.entries()) {
+      expect(Math.abs(loss - golden[step]!.loss) / golden[step]!.loss, `step ${step + 1}`).toBeLessThan(
+        limit,
+      );
+    }
+  });
+
   it.each([
     ['stopped after fifteen and resumed', 'resumed', '--resume_from_checkpoint=out/checkpoint-15'],
     ['with gradient checkpointing', 'checkpointing', '--gradient_checkpointing'],
