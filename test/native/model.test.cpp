@@ -174,7 +174,7 @@ TEST(training_refuses_options_without_sense) {
 }
 
 TEST(plan_counts_what_a_model_holds) {
-  const Plan planned = plan(small(), {.batch = 2, .labels = 5, .training = true});
+  const Plan planned = plan(small(), {.batch = 2, .labels = 5, .training = true, .options = {}});
   Whisper model(open_backend("cpu"), small());
   CHECK(planned.parameters == model.params().count());
   CHECK(planned.trainable > 0 && planned.trainable < planned.parameters);
