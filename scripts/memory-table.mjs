@@ -174,8 +174,8 @@ what each switch would make of it.
 among those that divide the rows of an update, and as many of them as make it up. It plans for the longest label that
 may come: the decoder's positions, or \`--max_label_length\`. \`--auto_find_batch_size\` tries instead. With either, a micro-batch
 that does not fit after all is halved, for the rest of the run, and the same update is made again: rows weigh what they
-weighed in the whole, so that the update is the same up to rounding. (Masks of SpecAugment and dropout are drawn for
-micro-batches, and are others.) A resumed run keeps the sizes it had.
+weighed in the whole, and keep their masks, so that the update is the same up to rounding; only dropout draws other numbers. A
+resumed run keeps the sizes it had.
 
 ## Beside the fine-tuning event's page
 
