@@ -17,16 +17,19 @@ namespace whisper::cpu {
 
 constexpr int64_t code_block = 256;  // elements that share an absmax
 
-// The numbers of a map lie on straight lines, one for each decade, so the code of a magnitude a, counted from that of
-// zero, is offset + slope·a to the nearest integer. Segment 0 is zero and the lowest decade, segment 7 the number 1.
+// The numbers of a map lie on straight lines, one for each decade, so the code of a magnitude, counted from that of
+// zero, is the nearest integer of offset + slope·magnitude. Segment 0 is zero and the lowest decade, segment 7 the
+// number 1.
+//
+// A line gives fixed-point numbers, code · 2^16, to which half of one and `margin` have been added, so that the code is
+// in their upper bits. They grow with the magnitude, and at a middle are less than `margin` away from what they should
+// be; so where the lower bits are greater than 2·margin, number and magnitude are on the same side of it, and the code
+// is right. Else it is in doubt, of one number in seven thousand.
 struct CodeLines {
-  static constexpr int segments = 8;
+  static constexpr int segments = 8, fraction_bits = 16, margin = 4;
   std::array<float, segments> above{};  // greater magnitudes belong to the next segment
   std::array<float, segments> slope{}, offset{};
-  std::array<float, segments> last{};  // code of the segment
-  // A line is computed monotonically, and at a middle it is this close to half an integer; so where it is further from
-  // one, it is on the same side of it as a is of the middle, and its nearest integer is the nearest code.
-  float doubt = 0;
+  std::array<int32_t, segments> last{};  // the line's for the segment's last code: it is not to exceed this
 };
 
 // The segment of a magnitude <= 1, or the one below it: the upper 16 bits of an f32 grow as 128 times its logarithm of
@@ -45,6 +48,14 @@ struct CodeMap {
     return middles;
   }();
 
+  // Of a segment, counted from that of zero; the one past the last belongs to no number.
+  static constexpr int first_code(int segment) {
+    if (segment == 0) return 0;
+    if (segment >= 7) return 255 - zero + segment - 7;
+    return is_signed ? 1 << segment : (2 << segment) - 1;
+  }
+  static constexpr double middle(int code) { return middles[zero + code]; }  // between it and the next
+
   // The code of y in [-1, 1].
   static uint8_t nearest(float y) {
     const auto at = std::lower_bound(middles.begin(), middles.end(), y);
@@ -54,35 +65,37 @@ struct CodeMap {
   }
 
   static constexpr CodeLines lines = [] {
+    constexpr double one = 1 << CodeLines::fraction_bits, bias = one / 2 + CodeLines::margin;
     CodeLines lines;
-    double doubt = 0;
     for (int s = 0; s < CodeLines::segments; ++s) {
-      const auto first_of_decade = [](int i) { return is_signed ? 1 << i : (2 << i) - 1; };
-      const int top = 255 - zero;
-      const int first = s == 0 ? 0 : s == 7 ? top : first_of_decade(s);
-      const int last = s == 7 ? top : s == 6 ? top - 1 : first_of_decade(s + 1) - 1;
-      const auto middle = [](int code) { return static_cast<double>(middles[zero + code]); };
+      const int first = first_code(s), last = first_code(s + 1) - 1;
       // Through the first and the last middle; through the only one with the slope of its neighbours.
       double slope = 0;
       if (last - first >= 2) slope = (last - 1 - first) / (middle(last - 1) - middle(first));
       if (last - first == 1) slope = 1 / (static_cast<double>(values[zero + last]) - values[zero + first]);
-      lines.slope[s] = static_cast<float>(slope);
-      lines.offset[s] = static_cast<float>(last == first ? first : first + 0.5 - slope * middle(first));
-      lines.last[s] = static_cast<float>(last);
-      for (int code = first; code < last; ++code) {
-        const double error = lines.offset[s] + lines.slope[s] * middle(code) - (code + 0.5);
-        doubt = std::max({doubt, error, -error});
-      }
+      const double offset = last == first ? first : first + 0.5 - slope * middle(first);
+      lines.slope[s] = static_cast<float>(slope * one);
+      lines.offset[s] = static_cast<float>(offset * one + bias);
+      lines.last[s] = static_cast<int32_t>(last * one + bias);
       // At the middle itself the even code: the next segment's begins at the middle or right after it.
-      const float end = last == top ? std::numeric_limits<float>::max() : middles[zero + last];
-      const bool next_is_even = (zero + last + 1) % 2 == 0;
-      lines.above[s] = std::bit_cast<float>(std::bit_cast<uint32_t>(end) - (last < top && next_is_even ? 1 : 0));
+      const bool is_top = zero + last == 255, next_is_even = (zero + last + 1) % 2 == 0;
+      const float end = is_top ? std::numeric_limits<float>::max() : middles[zero + last];
+      lines.above[s] = std::bit_cast<float>(std::bit_cast<uint32_t>(end) - (!is_top && next_is_even ? 1 : 0));
     }
-    // Two roundings, or one where multiply-add is fused, of numbers below 256.
-    lines.doubt = static_cast<float>(doubt + 0x1p-16);
     return lines;
   }();
 
+  // The most that a line is away, at a middle, from half an integer.
+  static constexpr double error = [] {
+    double error = 0;
+    for (int s = 0; s < CodeLines::segments; ++s)
+      for (int code = first_code(s); code + 1 < first_code(s + 1); ++code) {
+        const double line = lines.offset[s] + lines.slope[s] * middle(code) - CodeLines::margin;
+        const double exact = (code + 1.0) * (1 << CodeLines::fraction_bits);
+        error = std::max({error, line - exact, exact - line});
+      }
+    return error;
+  }();
   // Whether decades_per_bit finds, for every magnitude, its segment or the one below.
   static constexpr bool decades_fit = [] {
     const auto decade = [](float a) {
@@ -95,7 +108,12 @@ struct CodeMap {
     }
     return fit;
   }();
-  static_assert(decades_fit);
 };
+
+// Product and sum, below 2^24, are each rounded by at most a half, and what becomes an integer by less than one.
+template <bool is_signed>
+constexpr bool lines_hold = CodeMap<is_signed>::error + 0.5 + 0.5 + 1 <= CodeLines::margin;
+static_assert(lines_hold<true> && lines_hold<false>);
+static_assert(CodeMap<true>::decades_fit && CodeMap<false>::decades_fit);
 
 }  // namespace whisper::cpu

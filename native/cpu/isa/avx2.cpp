@@ -94,20 +94,38 @@ inline float reduce_max(F a) {
   return _mm_cvtss_f32(_mm_max_ss(s, _mm_shuffle_ps(s, s, 1)));
 }
 
-// For the 8-bit codes of optimizer.inc.
+// 32-bit integers, for the 8-bit codes of optimizer.inc.
 struct I {
   __m256i v;
   static I all(int x) { return {_mm256_set1_epi32(x)}; }
 };
+inline I operator+(I a, I b) { return {_mm256_add_epi32(a.v, b.v)}; }
+inline I operator-(I a, I b) { return {_mm256_sub_epi32(a.v, b.v)}; }
+inline I operator&(I a, I b) { return {_mm256_and_si256(a.v, b.v)}; }
+inline I operator>>(I a, int n) { return {_mm256_srli_epi32(a.v, n)}; }
+inline M operator<(I a, I b) { return {_mm256_castsi256_ps(_mm256_cmpgt_epi32(b.v, a.v))}; }
+inline I min(I a, I b) { return {_mm256_min_epi32(a.v, b.v)}; }
 inline I max(I a, I b) { return {_mm256_max_epi32(a.v, b.v)}; }
-inline I add_one(I a, M where) { return {_mm256_sub_epi32(a.v, _mm256_castps_si256(where.v))}; }
-// The upper 16 bits of a's pattern times x, over 2^16.
+inline I min_words(I a, I b) { return {_mm256_min_epu16(a.v, b.v)}; }  // of each unsigned half
+inline I select(M m, I yes, I no) { return {_mm256_blendv_epi8(no.v, yes.v, _mm256_castps_si256(m.v))}; }
+inline I to_integers(F a) { return {_mm256_cvtps_epi32(a.v)}; }  // the nearest, or the next towards zero
+// The upper half of the bits of a, which is not negative, times x; of that the upper half.
 inline I scale_upper_bits(F a, uint16_t x) {
   return {_mm256_srli_epi32(_mm256_mulhi_epu16(_mm256_castps_si256(a.v), _mm256_set1_epi32(x << 16)), 16)};
 }
-inline F lookup_8(const float* table, I index) {  // index modulo 8
-  return {_mm256_permutevar8x32_ps(_mm256_loadu_ps(table), index.v)};
+// Of tables of eight; indices are modulo 8.
+inline F look_up(const float* table, I index) { return {_mm256_permutevar8x32_ps(_mm256_loadu_ps(table), index.v)}; }
+inline I look_up(const int32_t* table, I index) {
+  const __m256i entries = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(table));
+  return {_mm256_permutevar8x32_epi32(entries, index.v)};
 }
+inline void store(int32_t* p, I a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.v); }
+inline void store_low_bytes(uint8_t* p, I a) {
+  const __m256i bytes = _mm256_and_si256(a.v, _mm256_set1_epi32(0xff));
+  const __m128i pairs = _mm_packus_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(pairs, pairs));
+}
+
 class Table256 {
  public:
   static constexpr int count = F::width;  // of numbers that are looked up together
@@ -123,11 +141,6 @@ class Table256 {
  private:
   const float* table_;
 };
-inline void store_low_bytes(uint8_t* p, F a) {
-  const __m256i bytes = _mm256_and_si256(_mm256_castps_si256(a.v), _mm256_set1_epi32(0xff));
-  const __m128i pairs = _mm_packus_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
-  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(pairs, pairs));
-}
 
 }  // namespace
 

@@ -76,20 +76,38 @@ inline bool any(M m) { return m.v != 0; }
 inline float reduce_add(F a) { return _mm512_reduce_add_ps(a.v); }
 inline float reduce_max(F a) { return _mm512_reduce_max_ps(a.v); }
 
-// For the 8-bit codes of optimizer.inc.
+// 32-bit integers, for the 8-bit codes of optimizer.inc.
 struct I {
   __m512i v;
   static I all(int x) { return {_mm512_set1_epi32(x)}; }
 };
+inline I operator+(I a, I b) { return {_mm512_add_epi32(a.v, b.v)}; }
+inline I operator-(I a, I b) { return {_mm512_sub_epi32(a.v, b.v)}; }
+inline I operator&(I a, I b) { return {_mm512_and_si512(a.v, b.v)}; }
+inline I operator>>(I a, int n) { return {_mm512_srli_epi32(a.v, static_cast<unsigned>(n))}; }
+inline M operator<(I a, I b) { return {_mm512_cmplt_epi32_mask(a.v, b.v)}; }
+inline I min(I a, I b) { return {_mm512_min_epi32(a.v, b.v)}; }
 inline I max(I a, I b) { return {_mm512_max_epi32(a.v, b.v)}; }
-inline I add_one(I a, M where) { return {_mm512_mask_add_epi32(a.v, where.v, a.v, _mm512_set1_epi32(1))}; }
-// The upper 16 bits of a's pattern times x, over 2^16.
+inline I min_words(I a, I b) { return {_mm512_min_epu16(a.v, b.v)}; }  // of each unsigned half
+inline I select(M m, I yes, I no) { return {_mm512_mask_blend_epi32(m.v, no.v, yes.v)}; }
+inline I to_integers(F a) { return {_mm512_cvtps_epi32(a.v)}; }  // the nearest, or the next towards zero
+// The upper half of the bits of a, which is not negative, times x; of that the upper half.
 inline I scale_upper_bits(F a, uint16_t x) {
   return {_mm512_srli_epi32(_mm512_mulhi_epu16(_mm512_castps_si512(a.v), _mm512_set1_epi32(x << 16)), 16)};
 }
-inline F lookup_8(const float* table, I index) {  // index modulo 8
+// Of tables of eight; indices are modulo 8.
+inline I look_up(const int32_t* table, I index) {
+  const __m256i entries = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(table));
+  return {_mm512_permutexvar_epi32(index.v, _mm512_broadcast_i32x8(entries))};
+}
+inline F look_up(const float* table, I index) {
   return {_mm512_permutexvar_ps(index.v, _mm512_broadcast_f32x8(_mm256_loadu_ps(table)))};
 }
+inline void store(int32_t* p, I a) { _mm512_storeu_si512(p, a.v); }
+inline void store_low_bytes(uint8_t* p, I a) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a.v));
+}
+
 // A table of 256 in registers, as its upper and its lower halves: permutations find 64 of them at a time, for 32
 // indices at once, and the index's upper bits choose among those. A sixth of the time of gather instructions.
 class Table256 {
@@ -128,9 +146,6 @@ class Table256 {
   }
   __m512i low_[8], high_[8];
 };
-inline void store_low_bytes(uint8_t* p, F a) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_castps_si512(a.v)));
-}
 
 }  // namespace
 

@@ -124,18 +124,39 @@ inline float reduce_max(F a) {
   return x > y ? x : y;
 }
 
-// For the 8-bit codes of optimizer.inc.
+// 32-bit integers, for the 8-bit codes of optimizer.inc.
 struct I {
   F::I v;
   static I all(int x) { return {F::I{x, x, x, x}}; }
 };
+inline I operator+(I a, I b) { return {a.v + b.v}; }
+inline I operator-(I a, I b) { return {a.v - b.v}; }
+inline I operator&(I a, I b) { return {a.v & b.v}; }
+inline I operator>>(I a, int n) { return {a.v >> n}; }  // of numbers that are not negative
+inline M operator<(I a, I b) { return {a.v < b.v}; }
+inline I min(I a, I b) { return {a.v < b.v ? a.v : b.v}; }
 inline I max(I a, I b) { return {a.v > b.v ? a.v : b.v}; }
-inline I add_one(I a, M where) { return {a.v - where.v}; }
-// The upper 16 bits of a's pattern times x, over 2^16; a is not negative.
+inline I min_words(I a, I b) {  // of each unsigned half
+  typedef uint16_t Words __attribute__((vector_size(16)));
+  const Words x = (Words)a.v, y = (Words)b.v;
+  return {(F::I)(x < y ? x : y)};
+}
+inline I select(M m, I yes, I no) { return {(m.v & yes.v) | (~m.v & no.v)}; }
+inline I to_integers(F a) { return {__builtin_convertvector(a.v, F::I)}; }  // the nearest, or the next towards zero
+// The upper half of the bits of a, which is not negative, times x; of that the upper half.
 inline I scale_upper_bits(F a, uint16_t x) { return {((F::I)a.v >> 16) * x >> 16}; }
-inline F lookup_8(const float* table, I index) {  // index modulo 8
+// Of tables of eight; indices are modulo 8.
+inline F look_up(const float* table, I index) {
   return {F::V{table[index.v[0] & 7], table[index.v[1] & 7], table[index.v[2] & 7], table[index.v[3] & 7]}};
 }
+inline I look_up(const int32_t* table, I index) {
+  return {F::I{table[index.v[0] & 7], table[index.v[1] & 7], table[index.v[2] & 7], table[index.v[3] & 7]}};
+}
+inline void store(int32_t* p, I a) { __builtin_memcpy(p, &a.v, sizeof a.v); }
+inline void store_low_bytes(uint8_t* p, I a) {
+  for (int i = 0; i < F::width; ++i) p[i] = static_cast<uint8_t>(a.v[i]);
+}
+
 class Table256 {
  public:
   static constexpr int count = F::width;  // of numbers that are looked up together
@@ -150,9 +171,6 @@ class Table256 {
  private:
   const float* table_;
 };
-inline void store_low_bytes(uint8_t* p, F a) {
-  for (int i = 0; i < F::width; ++i) p[i] = static_cast<uint8_t>(((F::I)a.v)[i]);
-}
 
 }  // namespace
 
