@@ -1,12 +1,16 @@
-// Steps of the CPU back end's optimizers over one matrix, for bench/optimizer.mjs: one step and one line of milliseconds
-// for every name on stdin.
+// Steps of the CPU back end's optimizers over one matrix, for bench/optimizer.mjs: one step and one line of
+// milliseconds for every name on stdin.
 //
 //     g++ -std=c++20 -O3 -ffp-contract=off -Inative -o build/lab-optimizer bench/lab/optimizer.cpp \
 //         native/{audio,cpu,cpu/isa}/*.cpp -pthread
 //     echo adamw_8bit | WHISPER_TUNE_THREADS=1 build/lab-optimizer ROWS WIDTH
+//
+// With one thread the clock is the process's CPU time, which other programs on the machine hardly disturb; with more it
+// is the wall's.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <functional>
 #include <iostream>
 #include <map>
@@ -15,8 +19,18 @@
 #include <vector>
 
 #include "cpu/cpu_backend.h"
+#include "cpu/thread_pool.h"
 
 using namespace whisper;
+
+namespace {
+
+double seconds() {
+  if (cpu::threads() == 1) return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   if (argc != 3) return std::fprintf(stderr, "usage: lab-optimizer ROWS WIDTH\n"), 1;
@@ -54,10 +68,9 @@ int main(int argc, char** argv) {
   std::fflush(stdout);
   for (std::string name; std::getline(std::cin, name);) {
     const auto& step = steps.at(name);
-    const auto started = std::chrono::steady_clock::now();
+    const double started = seconds();
     step();
-    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - started;
-    std::printf("%.4f\n", took.count());
+    std::printf("%.4f\n", (seconds() - started) * 1e3);
     std::fflush(stdout);
   }
 }
