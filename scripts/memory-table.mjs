@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { NO_DROPOUT } from '../dist/model/config.js';
 import { releasedDims } from '../dist/model/released.js';
 import { engineOptions } from '../dist/train/engine-options.js';
-import { largestFitting, planStep } from '../dist/train/memory.js';
+import { largestFitting, planStep } from '../dist/train/memory/fit.js';
 
 const path = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 const DOCUMENT = path('docs/memory.md');

@@ -37,8 +37,8 @@ export {
   type Task,
   WhisperTokenizer,
 } from './processor/tokenizer.js';
-export { type EstimateOptions, estimate } from './train/estimate.js';
 export type { TrainingEvent } from './train/events.js';
+export { type EstimateOptions, estimate } from './train/memory/estimate.js';
 export {
   type Exchanged,
   type ExportOptions,

@@ -2,8 +2,8 @@
 import { Presets, SingleBar } from 'cli-progress';
 import { describeDrops } from '../data/drops.js';
 import type { Evaluation } from '../evaluate/evaluate.js';
-import { formatBytes } from '../train/bytes.js';
 import type { TrainingEvent } from '../train/events.js';
+import { formatBytes } from '../train/memory/bytes.js';
 
 /** Where lines go, and the terminal that can show a bar. */
 export interface ProgressOutput {

@@ -1,8 +1,8 @@
 // Every option of training, once: the command line, its help, the checks and the type of Trainer's options follow.
 import { WhisperError } from '../errors.js';
-import { SIZE_FORM } from './bytes.js';
 import { checkTogether } from './checks.js';
 import { POLICY_FORM } from './engine-options.js';
+import { SIZE_FORM } from './memory/bytes.js';
 import {
   boolean,
   camelCase,

@@ -3,7 +3,7 @@ import type { Source } from '../data/dataset.js';
 import { type Evaluation, evaluate } from '../evaluate/evaluate.js';
 import type { Whisper } from '../model/whisper.js';
 import type { TrainingArguments } from './arguments.js';
-import { outOfMemory } from './memory.js';
+import { outOfMemory } from './memory/fit.js';
 
 /**
  * Evaluates the model as it is.

@@ -19,10 +19,10 @@ import { engineOptions } from './engine-options.js';
 import { evaluateRun } from './evaluation.js';
 import type { SkipEvent, StepEvent, TrainingEvent } from './events.js';
 import { logLine, logs } from './log.js';
-import { outOfMemory } from './memory.js';
+import { outOfMemory } from './memory/fit.js';
+import { RunMemory } from './memory/run.js';
 import { evaluationMetrics, trainingMetrics } from './results.js';
 import { changedOptions, checkKind, kindOf, type RunKind } from './resume.js';
-import { RunMemory } from './run-memory.js';
 import {
   meanLoss,
   newRunState,

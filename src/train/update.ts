@@ -6,9 +6,9 @@ import type { Whisper } from '../model/whisper.js';
 import type { NativeStepResult } from '../native.js';
 import type { TrainingArguments } from './arguments.js';
 import type { NoticeEvent, SkipEvent, StepEvent } from './events.js';
-import { isOutOfMemory, outOfMemory } from './memory.js';
-import { inParts, wholeLosses } from './micro-batches.js';
-import type { RunMemory } from './run-memory.js';
+import { isOutOfMemory, outOfMemory } from './memory/fit.js';
+import { inParts, wholeLosses } from './memory/micro-batches.js';
+import type { RunMemory } from './memory/run.js';
 import { countStep, type RunState } from './state.js';
 import {
   type Rates,

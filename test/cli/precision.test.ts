@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { estimate } from '../../src/train/estimate.js';
+import { estimate } from '../../src/train/memory/estimate.js';
 import { editJson, makeDataset, makeModel, type Outcome, run, temporaryFolder } from './fixtures.js';
 
 const folder = temporaryFolder();

@@ -6,9 +6,9 @@ import { choosePrecision } from '../../src/cli/model.js';
 import { NO_DROPOUT, parseModelConfig } from '../../src/model/config.js';
 import type { Precision } from '../../src/native.js';
 import { precisionOptions, trainerOptions } from '../../src/train/arguments.js';
-import { formatBudget, formatBytes, parseBytes } from '../../src/train/bytes.js';
 import { checkLossScale, checkTogether } from '../../src/train/checks.js';
 import { engineOptions } from '../../src/train/engine-options.js';
+import { formatBudget, formatBytes, parseBytes } from '../../src/train/memory/bytes.js';
 import { ratesAt } from '../../src/train/step.js';
 
 const parse = (...flags: string[]) => {

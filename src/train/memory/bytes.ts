@@ -1,5 +1,5 @@
 // Amounts of memory as people write them: 16GB is 16·10⁹ bytes, 16GiB is 16·2³⁰.
-import type { Form } from './option.js';
+import type { Form } from '../option.js';
 
 const UNITS = ['', 'K', 'M', 'G', 'T'];
 

@@ -2,14 +2,20 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { WhisperError } from '../../src/errors.js';
-import { configSizes } from '../../src/model/sizes.js';
-import { parseBytes } from '../../src/train/bytes.js';
-import { engineOptions } from '../../src/train/engine-options.js';
-import { estimate } from '../../src/train/estimate.js';
-import { availableBytes, bytesFor, divisors, largestFitting, planStep } from '../../src/train/memory.js';
-import { fakeWhisper } from './fake-model.js';
-import { folders, json, of, outputDir, run } from './runs.js';
+import { WhisperError } from '../../../src/errors.js';
+import { configSizes } from '../../../src/model/sizes.js';
+import { engineOptions } from '../../../src/train/engine-options.js';
+import { parseBytes } from '../../../src/train/memory/bytes.js';
+import { estimate } from '../../../src/train/memory/estimate.js';
+import {
+  availableBytes,
+  bytesFor,
+  divisors,
+  largestFitting,
+  planStep,
+} from '../../../src/train/memory/fit.js';
+import { fakeWhisper } from '../fake-model.js';
+import { folders, json, of, outputDir, run } from '../runs.js';
 
 const { model } = await fakeWhisper();
 const sizes = configSizes(model.config);

@@ -1,5 +1,5 @@
 // Micro-batches in parts, where memory does not suffice for them whole: the update stays that of the whole.
-import type { NativeBatch, NativeLosses } from '../native.js';
+import type { NativeBatch, NativeLosses } from '../../native.js';
 
 /** What the engine computes one after the other for an update. */
 export interface Parts {

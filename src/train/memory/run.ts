@@ -1,11 +1,12 @@
 // The memory of a run: what it may hold, the micro-batches that fit, and what to say when one does not.
-import { WhisperError } from '../errors.js';
-import { configSizes } from '../model/sizes.js';
-import type { Whisper } from '../model/whisper.js';
-import type { TrainingArguments } from './arguments.js';
+import { WhisperError } from '../../errors.js';
+import { configSizes } from '../../model/sizes.js';
+import type { Whisper } from '../../model/whisper.js';
+import type { TrainingArguments } from '../arguments.js';
+import { engineOptions } from '../engine-options.js';
+import type { PlanEvent } from '../events.js';
+import type { RunState } from '../state.js';
 import { formatBytes, parseBytes } from './bytes.js';
-import { engineOptions } from './engine-options.js';
-import type { PlanEvent } from './events.js';
 import {
   availableBytes,
   bytesFor,
@@ -14,8 +15,7 @@ import {
   planStep,
   smallestBudget,
   type Workload,
-} from './memory.js';
-import type { RunState } from './state.js';
+} from './fit.js';
 
 /** Keeps a run within its memory: by a plan before it, and by smaller parts of micro-batches during it. */
 export class RunMemory {

@@ -1,9 +1,9 @@
 // Micro-batches in parts: the update of the parts is that of the whole, in the engine itself, under a limit of memory.
 import { describe, expect, it } from 'vitest';
-import { addon, type NativeBatch, type NativeStepResult } from '../../src/native.js';
-import { bytesFor } from '../../src/train/memory.js';
-import { inParts, wholeLosses } from '../../src/train/micro-batches.js';
-import { clip } from '../golden/model/clips.mjs';
+import { addon, type NativeBatch, type NativeStepResult } from '../../../src/native.js';
+import { bytesFor } from '../../../src/train/memory/fit.js';
+import { inParts, wholeLosses } from '../../../src/train/memory/micro-batches.js';
+import { clip } from '../../golden/model/clips.mjs';
 
 const dims = {
   mels: 80,

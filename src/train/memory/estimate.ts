@@ -1,13 +1,13 @@
 // The public planner: how many bytes training or running a model takes, without loading it.
-import { WhisperError } from '../errors.js';
-import { configSizes, findSizes } from '../model/sizes.js';
-import type { Whisper } from '../model/whisper.js';
-import { addon, type NativePlan } from '../native.js';
-import { planOptions } from './arguments.js';
-import { checkCheckpointing, checkOptimizer } from './checks.js';
-import { engineOptions } from './engine-options.js';
-import { planStep } from './memory.js';
-import { camelCase, resolveOptions, type Values } from './option.js';
+import { WhisperError } from '../../errors.js';
+import { configSizes, findSizes } from '../../model/sizes.js';
+import type { Whisper } from '../../model/whisper.js';
+import { addon, type NativePlan } from '../../native.js';
+import { planOptions } from '../arguments.js';
+import { checkCheckpointing, checkOptimizer } from '../checks.js';
+import { engineOptions } from '../engine-options.js';
+import { camelCase, resolveOptions, type Values } from '../option.js';
+import { planStep } from './fit.js';
 
 /** What is planned, in camelCase; those left out have the defaults of training. */
 export type EstimateOptions = Partial<Values<typeof planOptions>>;

@@ -1,8 +1,8 @@
 // How many rows fit memory, known before they are tried, and what would make more of them fit.
 import { freemem } from 'node:os';
-import { WhisperError } from '../errors.js';
-import type { ModelSizes } from '../model/sizes.js';
-import { addon, type NativePlan, type NativeTrainingOptions, type Precision } from '../native.js';
+import { WhisperError } from '../../errors.js';
+import type { ModelSizes } from '../../model/sizes.js';
+import { addon, type NativePlan, type NativeTrainingOptions, type Precision } from '../../native.js';
 import { formatBudget } from './bytes.js';
 
 /** A training as far as its memory depends on it, but for the rows of a micro-batch. */
