@@ -71,3 +71,11 @@ function _safetensors(header: unknown, data = 0): Buffer {
   length.writeBigUInt64LE(BigInt(text.length));
   return Buffer.concat([length, text, Buffer.alloc(data)]);
 }
+
+/** A safetensors file around a header and data. */
+export function safetensors(header: unknown, data = 0): Buffer {
+  const text = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  return Buffer.concat([length, text, Buffer.alloc(data)]);
+}
