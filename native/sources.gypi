@@ -13,6 +13,7 @@
       "native/cpu/argmax.cpp",
       "native/cpu/attention.cpp",
       "native/cpu/attention_backward.cpp",
+      "native/cpu/attention_few.cpp",
       "native/cpu/cast.cpp",
       "native/cpu/classifier.cpp",
       "native/cpu/cores.cpp",

@@ -1,5 +1,6 @@
 // Attention forward, O = softmax(scale·Q·Kᵀ)·V for each head, without ever holding the probabilities: tiles of scores
 // are made, used and forgotten (Dao et al., FlashAttention, arXiv:2205.14135; FlashAttention-2, arXiv:2307.08691).
+#include "cpu/attention_few.h"
 #include "cpu/attention_tiles.h"
 #include "cpu/cpu_backend.h"
 #include "cpu/scratch.h"
@@ -9,8 +10,6 @@ namespace whisper {
 namespace {
 
 using namespace cpu;
-
-constexpr int64_t kFewQueries = 4;  // up to this many, each query reads keys and values once, where they lie
 
 // A thread's workspace of the forward pass: panels of all keys and values of a head, and of a block of its queries.
 struct ForwardSpace {
@@ -53,33 +52,6 @@ void forward_block(const Kernels& kernels, const AttentionSize& size, const Forw
   kernels.attention.store_transposed(o.row(t), o.row_stride, w.out, size.width, n, kQueries, w.sum, false);
 }
 
-// Few queries, as in decoding: scores, softmax and weighted sum straight from the rows of the cache, as it is stored.
-void few_queries(const Kernels& kernels, const AttentionSize& size, const Out& o, float* lse, const In& q, const In& k,
-                 const In& v) {
-  thread_local Scratch scratch;
-  const int64_t share = round_up(size.width, 16) + size.source;
-  float* const memory = scratch.take<float>(share * threads());
-  const int64_t count = size.batch * size.heads, chunk = std::max<int64_t>(1, (1 << 16) / (size.source * size.width));
-  parallel_for(count, chunk, [&](int64_t begin, int64_t end) {
-    float* const query = memory + thread_index() * share;
-    float* const p = query + round_up(size.width, 16);
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t b = i / size.heads, h = i % size.heads;
-      const Rows queries = head_of(q, b, h, size.width), keys = head_of(k, b, h, size.width);
-      const Rows values = head_of(v, b, h, size.width);
-      for (int64_t t = 0; t < size.time; ++t) {
-        const int64_t n = size.visible(t);
-        kernels.elementwise.cast(query, queries.row(t), size.width);
-        kernels.gemm.dots(1, n, size.width, &query, keys.data, keys.row_stride, nullptr, &p);
-        const float log_sum = kernels.attention.softmax(p, n, size.scale);
-        if (lse) lse[i * size.time + t] = log_sum;
-        kernels.attention.weighted_sum(head_of(o, b, h, size.width).row(t), p, values.data, values.row_stride, n,
-                                       size.width);
-      }
-    }
-  });
-}
-
 }  // namespace
 
 void CpuBackend::attention(Out o, Out lse, In q, In k, In v, int heads, bool causal, Dropout dropout) {
@@ -88,7 +60,7 @@ void CpuBackend::attention(Out o, Out lse, In q, In k, In v, int heads, bool cau
   op.strided("o", o, size.batch * size.time, heads * size.width, size.type);
   if (lse) op.flat("lse", lse, size.batch * heads * size.time);
   if (size.batch == 0 || size.time == 0) return;
-  if (size.time <= kFewQueries && !dropout) return few_queries(kernels_, size, o, lse.as<float>(), q, k, v);
+  if (size.time <= kFewQueries && !dropout) return attend_few(kernels_, size, o, lse.as<float>(), q, k, v);
   // Few heads are cut into parts of their queries, whole tiles where possible.
   const int64_t wanted = std::min(divide_up(kTasks, size.batch * heads), divide_up(size.time, kQueries));
   const int64_t part = round_up(divide_up(size.time, wanted), kQueries), parts = divide_up(size.time, part);
