@@ -70,14 +70,14 @@ void measure(const std::string& name, double flops, Body body) {
 
 // The roof: a product whose panels never leave L1, by the table in use.
 void peak() {
-  const whisper::cpu::GemmKernels& gemm = whisper::cpu::best_kernels().gemm;
+  const whisper::cpu::GemmKernels& gemm = whisper::cpu::best_kernels().products(type);
   const int64_t depth = 128, m = gemm.tile_rows, n = gemm.tile_columns;
   const Tensor a = random({depth, m}), b = random({depth, n}), c = random({m, n});
+  const whisper::cpu::Multiplying products(gemm);
   std::vector<float*> rows;
   for (int64_t i = 0; i < m; ++i) rows.push_back(static_cast<float*>(c.address) + i * n);
   measure("register tile in L1", 2.0 * depth * m * n, [&] {
-    gemm.multiply(m, n, depth, static_cast<float*>(a.address), static_cast<float*>(b.address), n, 0, rows.data(),
-                  nullptr, false);
+    gemm.multiply({m, n, depth, a.address, b.address, n, 0, rows.data()});
   });
 }
 

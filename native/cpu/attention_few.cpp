@@ -25,7 +25,7 @@ void attend_few(const Kernels& kernels, const AttentionSize& size, const Out& o,
       for (int64_t t = 0; t < size.time; ++t) {
         const int64_t n = size.visible(t);
         kernels.elementwise.cast(query, queries.row(t), size.width);
-        kernels.gemm.dots(1, n, size.width, &query, keys.data, keys.row_stride, nullptr, &p);
+        kernels.row_products.dots(1, n, size.width, &query, keys.data, keys.row_stride, nullptr, &p);
         const float log_sum = kernels.attention.softmax(p, n, size.scale);
         if (lse) lse[i * size.time + t] = log_sum;
         kernels.attention.weighted_sum(head_of(o, b, h, size.width).row(t), p, values.data, values.row_stride, n,

@@ -132,7 +132,7 @@ inline void multiply(const GemmKernels& kernels, const Panels& a, int64_t line, 
     const int64_t rows = std::min(a.lines, count - i);
     float* to[16];
     for (int64_t r = 0; r < rows; ++r) to[r] = c.row(i + r);
-    kernels.multiply(rows, columns, steps, a.at(line + i, k0), b, b_step, b_spacing, to, nullptr, add);
+    kernels.multiply({rows, columns, steps, a.at(line + i, k0), b, b_step, b_spacing, to, add});
   }
 }
 

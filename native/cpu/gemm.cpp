@@ -9,19 +9,20 @@
 namespace whisper::cpu {
 namespace {
 
-constexpr int64_t kDepth = 384;  // steps of k per block: an A panel of 14 x 384 floats is 21 KB, two thirds of L1
-constexpr int64_t kBlockElements = 150000;  // of B, packed: 600 KB, more than half of L2
+constexpr int64_t kBlockBytes = 600 << 10;  // of B, packed: more than half of L2
 constexpr int64_t kSumElements = 100000;    // of a block of C held in f32: 400 KB, what B leaves of L2
 constexpr int64_t kShareWork = 1 << 19;     // multiply-adds worth handing to another thread: about 10 µs
-constexpr int64_t kSplitOutput = 1 << 16;   // a C of fewer elements may be computed in parts of its k …
-constexpr int64_t kSplitDepth = 512;        // … of at least this many steps each
+constexpr int64_t kSharedBytes = 64 << 20;  // of a factor at most that is packed once for all threads
+constexpr int64_t kSplitDepth = 512;        // A product may be computed in parts of this many steps of k or more …
+constexpr int64_t kSplitOutput = 1 << 16;   // … if C has at most so many elements …
+constexpr int64_t kSplitLength = 16;        // … or if k is so many times as long as C is high and wide.
+constexpr int64_t kMostRows = 32;           // of a register tile, in any table
 
 int64_t divide_up(int64_t n, int64_t d) { return (n + d - 1) / d; }
 int64_t round_up(int64_t n, int64_t d) { return divide_up(n, d) * d; }
 
 // Sums are in f32: those of a C of 16 bits lie in the workspace until they are whole.
-bool keeps_sums(const Product& p) { return p.c.data.type != DType::F32; }
-float* float_row(const OutRows& c, int64_t r) { return static_cast<float*>(c.row(r).address); }
+bool sums_apart(const Product& p) { return p.c.data.type != DType::F32; }
 
 // C is cut into `down` x `across` blocks of at most rows x columns; the k of each block in steps of `depth`.
 struct Blocks {
@@ -29,40 +30,98 @@ struct Blocks {
   int64_t down, across;
 };
 
+// The steps of k that are multiplied at a time: even shares of k, none longer than the table wants.
+int64_t depth_of(const GemmKernels& kernels, int64_t k) {
+  return kernels.steps(divide_up(std::max<int64_t>(k, 1), divide_up(std::max<int64_t>(k, 1), kernels.block_depth)));
+}
+
 Blocks plan(const GemmKernels& kernels, const Product& p, int64_t shares) {
-  const int64_t m = p.m, n = p.n, k = std::max<int64_t>(p.k, 1);
   Blocks blocks;
-  blocks.depth = divide_up(k, divide_up(k, kDepth));
-  // B is packed once per block, so blocks are tall, and as wide as the cache allows; narrower when there are few rows.
-  int64_t across = divide_up(n, std::max(kBlockElements / blocks.depth, kernels.tile_columns));
-  const int64_t tallest = divide_up(m, 8 * kernels.tile_rows);
+  blocks.depth = depth_of(kernels, p.k);
+  // Blocks are tall, and as wide as the cache allows; narrower when there are few rows.
+  const int64_t widest = kBlockBytes / (blocks.depth * kernels.bytes);
+  int64_t across = divide_up(p.n, std::max(widest, kernels.tile_columns));
+  const int64_t tallest = divide_up(p.m, 8 * kernels.tile_rows);
   int64_t down = std::clamp(divide_up(shares, across), int64_t{1}, tallest);
   if (down * across < shares) across = divide_up(shares, down);
-  blocks.columns = round_up(divide_up(n, across), kernels.tile_columns);
+  blocks.columns = round_up(divide_up(p.n, across), kernels.tile_columns);
   // A block of sums that go on from one step of k to the next is to stay in cache, beside B.
-  if (keeps_sums(p) && k > blocks.depth) down = std::max(down, divide_up(m, kSumElements / blocks.columns));
-  blocks.rows = round_up(divide_up(m, down), kernels.tile_rows);
-  blocks.down = divide_up(m, blocks.rows);
-  blocks.across = divide_up(n, blocks.columns);
+  if (p.k > blocks.depth) down = std::max(down, divide_up(p.m, std::max<int64_t>(kSumElements / blocks.columns, 1)));
+  blocks.rows = round_up(divide_up(p.m, down), kernels.tile_rows);
+  blocks.down = divide_up(p.m, blocks.rows);
+  blocks.across = divide_up(p.n, blocks.columns);
   return blocks;
 }
 
-void pack_b(const GemmKernels& kernels, const Factor& b, float* to, int64_t n0, int64_t n1, int64_t k0, int64_t depth) {
-  const auto pack = b.direction == Factor::Across ? kernels.pack_b_across : kernels.pack_b_along;
-  for (int64_t j = n0; j < n1; j += kernels.tile_columns, to += kernels.tile_columns * depth)
-    pack(to, b.rows, j, std::min(kernels.tile_columns, n1 - j), k0, depth);
-}
+// A factor as panels of `lines` lines and at most `depth` steps of k, `spacing` bytes apart.
+class Panels {
+ public:
+  Panels(const Factor& factor, Pack across, Pack along, int64_t lines, int64_t count, const GemmKernels& kernels,
+         int64_t depth)
+      : lines(lines),
+        // Packing may overwrite a vector behind a panel of A, whose neighbour another thread may be packing.
+        spacing(round_up(lines * depth * kernels.bytes, 64) + (lines % 16 ? 64 : 0)),
+        factor_(factor),
+        pack_(factor.direction == Factor::Across ? across : along),
+        count_(count),
+        depth_(depth) {}
 
-// How many floats a thread's workspace holds: a packed panel of A, a packed block of B, and the sums of a C that cannot
-// hold them. Where one step covers k, a panel's sums are rounded at once and their place is used again.
-struct Workspace {
-  int64_t a, b, sums;
+  int64_t bytes(int64_t first, int64_t last) const { return divide_up(last - first, lines) * spacing + 64; }
 
-  Workspace(const GemmKernels& kernels, const Product& p, int64_t rows, int64_t columns, int64_t depth, int64_t k)
-      : a(round_up(kernels.tile_rows * depth + 16, 16)),
-        b(round_up(round_up(columns, kernels.tile_columns) * depth + 16, 16)),
-        sums(keeps_sums(p) ? (k > depth ? rows : kernels.tile_rows) * columns : 0) {}
-  int64_t floats() const { return round_up(a + b + sums, 16); }
+  // Lines [first, last), steps [k, k + steps).
+  void fill(std::byte* to, int64_t first, int64_t last, int64_t k, int64_t steps) const {
+    for (int64_t i = first; i < last; i += lines, to += spacing)
+      pack_(to, factor_.rows, i, std::min(lines, last - i), k, steps);
+  }
+
+  // All of the factor, by all threads: the panels of the first `depth` steps, then those of the next.
+  int64_t whole_bytes(int64_t k) const { return divide_up(k, depth_) * bytes(0, count_); }
+  void fill_whole(std::byte* to, int64_t k) {
+    whole_ = to;
+    const int64_t panels = divide_up(count_, lines);
+    parallel_for(divide_up(k, depth_) * panels, std::max<int64_t>(1, (1 << 17) / spacing),
+                 [&](int64_t at, int64_t end) {
+                   for (; at < end; ++at) {
+                     const int64_t k0 = at / panels * depth_, i = at % panels * lines;
+                     fill(to + place(i, k0), i, std::min(count_, i + lines), k0, std::min(depth_, k - k0));
+                   }
+                 });
+  }
+  bool whole() const { return whole_ != nullptr; }
+  const std::byte* at(int64_t line, int64_t k) const { return whole_ + place(line, k); }
+
+  int64_t lines, spacing;
+
+ private:
+  int64_t place(int64_t line, int64_t k) const { return k / depth_ * bytes(0, count_) + line / lines * spacing; }
+
+  const Factor& factor_;
+  Pack pack_;
+  int64_t count_, depth_;
+  const std::byte* whole_ = nullptr;
+};
+
+// What a block of a product needs: both factors as panels, and a thread's workspace for what is not packed as a whole.
+struct Work {
+  const GemmKernels& kernels;
+  const Product& p;
+  int64_t depth;
+  Panels a, b;
+
+  Work(const GemmKernels& kernels, const Product& p, int64_t depth)
+      : kernels(kernels),
+        p(p),
+        depth(depth),
+        a(p.a, kernels.pack_a_across, kernels.pack_a_along, kernels.tile_rows, p.m, kernels, depth),
+        b(p.b, kernels.pack_b_across, kernels.pack_b_along, kernels.tile_columns, p.n, kernels, depth) {}
+
+  int64_t a_bytes() const { return a.whole() ? 0 : round_up(a.bytes(0, 1), 64); }
+  int64_t b_bytes(int64_t columns) const { return b.whole() ? 0 : round_up(b.bytes(0, columns), 64); }
+  bool keeps_sums(int64_t k) const { return sums_apart(p) && k > depth; }
+  int64_t bytes(int64_t rows, int64_t columns, int64_t k) const {
+    const int64_t sums = keeps_sums(k) ? rows * columns * static_cast<int64_t>(sizeof(float)) : 0;
+    return round_up(a_bytes() + b_bytes(columns) + sums, 64);
+  }
 };
 
 // Rows [m0, m1) and columns [n0, n1) of C over steps [k0, k1) of k.
@@ -72,87 +131,127 @@ struct Workspace {
 //      m0 │ ━━━━━━━━ │           for each panel of rows
 //         │ ━━━━━━━━ │             pack its piece of A          (stays in L1)
 //      m1 │ ━━━━━━━━ │             multiply it with every panel of B
-//         └──────────┘             round the sums after the last block of k, where C is of 16 bits
-void multiply_block(const GemmKernels& kernels, const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1,
-                    int64_t k0, int64_t k1, int64_t depth, const Workspace& space, float* memory) {
-  float *const a = memory, *const b = a + space.a, *const all_sums = b + space.b;
-  const auto pack_a = p.a.direction == Factor::Across ? kernels.pack_a_across : kernels.pack_a_along;
-  const bool apart = keeps_sums(p), once = k1 - k0 <= depth;
+//         └──────────┘             and finish the sums after the last block of k
+//
+// What is packed as a whole already is read where it lies.
+void multiply_block(const Work& work, int64_t m0, int64_t m1, int64_t n0, int64_t n1, int64_t k0, int64_t k1,
+                    std::byte* memory) {
+  const auto& [kernels, p, depth, a, b] = work;
+  const Multiplying products(kernels);
+  std::byte *const a_panel = memory, *const b_panels = a_panel + work.a_bytes();
+  auto* const sums_here = reinterpret_cast<float*>(b_panels + work.b_bytes(n1 - n0));
+  const bool apart = sums_apart(p);
   const int64_t columns = n1 - n0;
-  for (int64_t k = k0; k < k1; k += depth) {
+  for (int64_t k = k0; k == k0 || k < k1; k += depth) {  // once even if there is nothing to sum up
     const int64_t steps = std::min(depth, k1 - k);
-    pack_b(kernels, p.b, b, n0, n1, k, steps);
-    for (int64_t i = m0; i < m1; i += kernels.tile_rows) {
-      const int64_t count = std::min(kernels.tile_rows, m1 - i);
-      pack_a(a, p.a.rows, i, count, k, steps);
-      float* sums[16];
-      float* const kept = all_sums + (once ? 0 : (i - m0) * columns);
-      for (int64_t r = 0; r < count; ++r) sums[r] = apart ? kept + r * columns : float_row(p.c, i + r) + n0;
-      const float* bias = p.bias && k == 0 ? p.bias + n0 : nullptr;
-      kernels.multiply(count, columns, steps, a, b, kernels.tile_columns, kernels.tile_columns * steps, sums, bias,
-                       (p.add && !apart) || k > k0);
-      if (apart && k + steps == k1)
-        for (int64_t r = 0; r < count; ++r) kernels.round_sums(p.c.row(i + r) + n0, sums[r], columns, p.add);
+    const bool first = k == k0, last = k + steps == k1;
+    if (!b.whole()) b.fill(b_panels, n0, n1, k, steps);
+    for (int64_t i = m0; i < m1; i += a.lines) {
+      const int64_t count = std::min(a.lines, m1 - i);
+      if (!a.whole()) a.fill(a_panel, i, i + count, k, steps);
+      void* c[kMostRows];
+      float* sums[kMostRows];
+      const void* addend[kMostRows];
+      for (int64_t r = 0; r < count; ++r) {
+        c[r] = (p.c.row(i + r) + n0).address;
+        sums[r] = apart ? sums_here + (i - m0 + r) * columns : static_cast<float*>(c[r]);
+        addend[r] = p.addend ? (p.addend->row(i + r) + n0).address : c[r];
+      }
+      Finish finish{c, p.c.data.type, p.bias ? p.bias + n0 : nullptr};
+      if (p.addend || (p.add && apart)) {
+        finish.addend = addend;
+        finish.addend_type = p.addend ? p.addend->data.type : p.c.data.type;
+      }
+      kernels.multiply({.rows = count,
+                        .columns = columns,
+                        .depth = kernels.steps(steps),
+                        .a = a.whole() ? a.at(i, k) : a_panel,
+                        .b = b.whole() ? b.at(n0, k) : b_panels,
+                        .b_step = kernels.tile_columns,
+                        .b_panel = b.spacing / kernels.bytes,
+                        .sums = sums,
+                        .carry = !first || (p.add && !apart),
+                        .finish = last ? &finish : nullptr});
     }
   }
 }
 
-// C += Σ of partial products over parts of k, added up in their order.
+// C = Σ of partial products over parts of k, added up in their order.
 void split_product(const GemmKernels& kernels, const Product& p, int64_t parts) {
   thread_local Scratch workspaces, partials;
-  const int64_t part = divide_up(p.k, parts), size = p.m * p.n;
-  const int64_t depth = divide_up(part, divide_up(part, kDepth));
-  float* const partial = partials.take<float>(parts * size + p.n);
+  const int64_t part = kernels.steps(divide_up(p.k, parts)), size = p.m * p.n;
+  parts = divide_up(p.k, part);
+  float* const partial = partials.take<float>(parts * size);
   Product piece = p;
   piece.c = {partial, p.n};
   piece.add = false;
   piece.bias = nullptr;
-  const Workspace space(kernels, piece, p.m, p.n, depth, part);
-  float* const memory = workspaces.take<float>(space.floats() * threads());
+  piece.addend.reset();
+  const int64_t depth = depth_of(kernels, part), bytes = Work(kernels, piece, depth).bytes(p.m, p.n, part);
+  std::byte* const memory = workspaces.take<std::byte>(bytes * threads());
   parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       Product mine = piece;
       mine.c.data = partial + i * size;
-      multiply_block(kernels, mine, 0, p.m, 0, p.n, i * part, std::min(p.k, (i + 1) * part), depth, space,
-                     memory + thread_index() * space.floats());
+      multiply_block(Work(kernels, mine, depth), 0, p.m, 0, p.n, i * part, std::min(p.k, (i + 1) * part),
+                     memory + thread_index() * bytes);
     }
   });
-  const bool apart = keeps_sums(p);
-  for (int64_t i = 0; i < p.m; ++i) {
-    float* const sums = apart ? partial + parts * size : float_row(p.c, i);
-    for (int64_t j = 0; j < p.n; ++j) {
-      float sum = p.add && !apart ? sums[j] : 0.0f;
-      if (p.bias) sum += p.bias[j];
-      for (int64_t q = 0; q < parts; ++q) sum += partial[q * size + i * p.n + j];
-      sums[j] = sum;
+  parallel_for(p.m, std::max<int64_t>(1, (1 << 14) / p.n), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      float* const sums = partial + i * p.n;
+      for (int64_t q = 1; q < parts; ++q)
+        for (int64_t j = 0; j < p.n; ++j) sums[j] += partial[q * size + i * p.n + j];
+      void* const c = p.c.row(i).address;
+      const void* const addend = p.addend ? p.addend->row(i).address : c;
+      Finish finish{&c, p.c.data.type, p.bias};
+      if (p.addend || p.add) {
+        finish.addend = &addend;
+        finish.addend_type = p.addend ? p.addend->data.type : p.c.data.type;
+      }
+      kernels.finish(sums, p.n, finish);
     }
-    if (apart) kernels.round_sums(p.c.row(i), sums, p.n, p.add);
-  }
+  });
+}
+
+// How many parts of k a product is split into: 1 where blocks of C are enough for the threads.
+int64_t parts_of(const Product& p) {
+  const bool small = p.m * p.n <= kSplitOutput && p.k >= 2 * kSplitDepth;
+  if (!small && p.k < kSplitLength * std::max({p.m, p.n, kSplitDepth})) return 1;
+  return std::min<int64_t>(small ? 16 : 8, p.k / kSplitDepth);
 }
 
 }  // namespace
 
 void gemm(const GemmKernels& kernels, const Product& p) {
   if (p.m == 0 || p.n == 0 || (p.k == 0 && p.add)) return;
-  if (p.m * p.n <= kSplitOutput && p.k >= 2 * kSplitDepth)
-    return split_product(kernels, p, std::min<int64_t>(16, p.k / kSplitDepth));
-  const int64_t work = p.m * p.n * std::max<int64_t>(p.k, 1);
-  const int64_t shares = threads() == 1 ? 1 : std::clamp<int64_t>(work / kShareWork, 1, 4 * threads());
+  if (const int64_t parts = parts_of(p); parts > 1) return split_product(kernels, p, parts);
+  const int64_t product = p.m * p.n * std::max<int64_t>(p.k, 1);
+  const int64_t shares = threads() == 1 ? 1 : std::clamp<int64_t>(product / kShareWork, 1, 4 * threads());
   const Blocks blocks = plan(kernels, p, shares);
-  thread_local Scratch workspaces;
-  const Workspace space(kernels, p, blocks.rows, blocks.columns, blocks.depth, p.k);
-  float* const memory = workspaces.take<float>(space.floats() * threads());
+  thread_local Scratch workspaces, whole_a, whole_b;
+  Work work(kernels, p, blocks.depth);
+  // A factor that several blocks need is packed once, before them.
+  const auto share = [&](Panels& panels, int64_t blocks_that_need_it, Scratch& scratch) {
+    const int64_t bytes = panels.whole_bytes(p.k);
+    if (blocks_that_need_it > 1 && p.k > 0 && bytes <= kSharedBytes)
+      panels.fill_whole(scratch.take<std::byte>(bytes), p.k);
+  };
+  share(work.a, blocks.across, whole_a);
+  share(work.b, blocks.down, whole_b);
+  const int64_t bytes = work.bytes(blocks.rows, blocks.columns, p.k);
+  std::byte* const memory = workspaces.take<std::byte>(bytes * threads());
   const int64_t count = blocks.down * blocks.across;
   parallel_for(count, shares == 1 ? count : 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t m0 = i % blocks.down * blocks.rows, n0 = i / blocks.down * blocks.columns;
-      multiply_block(kernels, p, m0, std::min(p.m, m0 + blocks.rows), n0, std::min(p.n, n0 + blocks.columns), 0, p.k,
-                     blocks.depth, space, memory + thread_index() * space.floats());
+      multiply_block(work, m0, std::min(p.m, m0 + blocks.rows), n0, std::min(p.n, n0 + blocks.columns), 0, p.k,
+                     memory + thread_index() * bytes);
     }
   });
 }
 
-void add_column_sums(const GemmKernels& kernels, float* sums, const Rows& source, int64_t rows, int64_t columns) {
+void add_column_sums(const RowProductKernels& kernels, float* sums, const Rows& source, int64_t rows, int64_t columns) {
   thread_local Scratch scratch;
   constexpr int64_t kRows = 256;  // per part: adding up in parts also keeps the rounding error small
   const int64_t parts = divide_up(rows, kRows);

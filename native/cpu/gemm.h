@@ -1,8 +1,9 @@
 // Matrix products on the CPU: C = A·B in any of the three forms that a linear layer needs.
 #pragma once
 #include <cstdint>
+#include <optional>
 
-#include "cpu/kernels/gemm.h"
+#include "cpu/kernels.h"
 
 namespace whisper::cpu {
 
@@ -18,19 +19,21 @@ struct Factor {
   Direction direction;
 };
 
-// C[m, n] = A·B + bias?, or C += A·B + bias?. Factors and C are of any float dtypes; sums are in f32 over the whole of
-// k and a C of 16 bits is rounded once. Sums over k are taken in an order that depends on the sizes alone, so results
-// do not depend on the number of threads.
+// C[m, n] = A·B + bias? + addend?, or C += A·B + bias?. Factors and C are of any float dtypes; what the kernels make of
+// the factors (kernels/gemm.h: GemmKernels) is the caller's choice. Sums are in f32 over the whole of k and a C of 16
+// bits is rounded once. Sums over k are taken in an order that depends on the sizes alone, so results do not depend on
+// the number of threads.
 struct Product {
   int64_t m, n, k;
   Factor a, b;
   OutRows c;
   const float* bias = nullptr;
   bool add = false;
+  std::optional<Rows> addend = {};  // [m, n]
 };
 void gemm(const GemmKernels& kernels, const Product& product);
 
 // sums[j] += Σ over rows of source[r][j]
-void add_column_sums(const GemmKernels& kernels, float* sums, const Rows& source, int64_t rows, int64_t columns);
+void add_column_sums(const RowProductKernels& kernels, float* sums, const Rows& source, int64_t rows, int64_t columns);
 
 }  // namespace whisper::cpu

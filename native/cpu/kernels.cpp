@@ -8,7 +8,8 @@
 namespace whisper::cpu {
 namespace {
 
-// The tables this machine can run, narrowest first.
+// The tables this machine can run, narrowest first. That of AVX512_BF16 stands before that of AVX-512 where its dot
+// products are no faster than FMAs: on Intel's processors they take twice as long as AMD's.
 std::vector<const Kernels*> runnable() {
   std::vector<const Kernels*> tables{&generic};
 #if defined(__x86_64__) || defined(_M_X64)
@@ -17,6 +18,8 @@ std::vector<const Kernels*> runnable() {
   if (tables.size() == 2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
     tables.push_back(&avx512);
+  if (tables.size() == 3 && __builtin_cpu_supports("avx512bf16"))
+    tables.insert(tables.end() - (__builtin_cpu_is("amd") ? 0 : 1), &avx512bf16);
 #endif
   return tables;
 }

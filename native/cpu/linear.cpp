@@ -32,10 +32,9 @@ void few_rows(const cpu::Kernels& kernels, const Out& y, const In& x, const In& 
     float* to[kFewRows];
     for (int64_t i = 0; i < m; ++i)
       to[i] = direct ? y.row_of<float>(i) + begin : sums + (cpu::thread_index() * m + i) * chunk;
-    kernels.gemm.dots(m, end - begin, k, from, cpu::row_of(weight, begin), k, bias ? bias.as<float>() + begin : nullptr,
-                      to);
-    for (int64_t i = 0; i < m && !direct; ++i)
-      kernels.gemm.round_sums(cpu::row_of(y, i) + begin, to[i], end - begin, false);
+    kernels.row_products.dots(m, end - begin, k, from, cpu::row_of(weight, begin), k,
+                              bias ? bias.as<float>() + begin : nullptr, to);
+    for (int64_t i = 0; i < m && !direct; ++i) kernels.elementwise.cast(cpu::row_of(y, i) + begin, to[i], end - begin);
   });
 }
 
@@ -49,13 +48,13 @@ void CpuBackend::linear(Out y, In x, In weight, In bias) {
   op.strided("y", y, m, n, op.compute_or_f32("y", y, type));
   if (bias) op.flat("bias", bias, n);
   if (m <= kFewRows) return few_rows(kernels_, y, x, weight, bias);
-  cpu::gemm(kernels_.gemm, {m,
-                            n,
-                            k,
-                            {cpu::rows_of(x), Factor::Across},
-                            {cpu::rows_of(weight), Factor::Across},
-                            cpu::rows_of(y),
-                            bias ? bias.as<float>() : nullptr});
+  cpu::gemm(kernels_.products(type), {m,
+                                      n,
+                                      k,
+                                      {cpu::rows_of(x), Factor::Across},
+                                      {cpu::rows_of(weight), Factor::Across},
+                                      cpu::rows_of(y),
+                                      bias ? bias.as<float>() : nullptr});
 }
 
 void CpuBackend::linear_backward(Out dx, Acc dweight, Acc dbias, In dy, In x, In weight, bool add) {
@@ -65,30 +64,30 @@ void CpuBackend::linear_backward(Out dx, Acc dweight, Acc dbias, In dy, In x, In
   if (dx) {
     op.dense("dx", dx, m, k, op.compute_or_f32("dx", dx, type));
     op.dense("weight", weight, n, k, type);
-    cpu::gemm(kernels_.gemm, {m,
-                              k,
-                              n,
-                              {cpu::rows_of(dy), Factor::Across},
-                              {cpu::rows_of(weight), Factor::Along},
-                              cpu::rows_of(dx),
-                              nullptr,
-                              add});
+    cpu::gemm(kernels_.products(type), {m,
+                                        k,
+                                        n,
+                                        {cpu::rows_of(dy), Factor::Across},
+                                        {cpu::rows_of(weight), Factor::Along},
+                                        cpu::rows_of(dx),
+                                        nullptr,
+                                        add});
   }
   if (dweight) {
     op.strided("x", x, m, k, type);
     op.dense("dweight", dweight, n, k);
-    cpu::gemm(kernels_.gemm, {n,
-                              k,
-                              m,
-                              {cpu::rows_of(dy), Factor::Along},
-                              {cpu::rows_of(x), Factor::Along},
-                              {dweight.as<float>(), k},
-                              nullptr,
-                              true});
+    cpu::gemm(kernels_.products(type), {n,
+                                        k,
+                                        m,
+                                        {cpu::rows_of(dy), Factor::Along},
+                                        {cpu::rows_of(x), Factor::Along},
+                                        {dweight.as<float>(), k},
+                                        nullptr,
+                                        true});
   }
   if (!dbias) return;
   op.flat("dbias", dbias, n);
-  cpu::add_column_sums(kernels_.gemm, dbias.as<float>(), cpu::rows_of(dy), m, n);
+  cpu::add_column_sums(kernels_.row_products, dbias.as<float>(), cpu::rows_of(dy), m, n);
 }
 
 }  // namespace whisper

@@ -17,6 +17,11 @@ export function openWith(environment: Record<string, string>, device: string): O
   }
 }
 
+/** Whether products of factors in this storage are made as they are, and what else goes into them is rounded to it first. */
+export function narrowProducts(backend: string, storage: string): boolean {
+  return storage === 'bf16' && /^cpu (avx512bf16|amx)/.test(backend);
+}
+
 const { devices, isas } = addon().deviceInfo();
 
 /** Every back end to test, by name. */

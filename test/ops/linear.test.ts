@@ -1,7 +1,7 @@
 // The operation linear of native/ops.def against its equation in float64, on every instruction set and every storage.
 import { describe, expect, it } from 'vitest';
 import { budgetOf, expectSame } from '../helpers/compare.js';
-import { backends } from '../helpers/native.js';
+import { backends, narrowProducts } from '../helpers/native.js';
 import {
   dense,
   elements,
@@ -102,10 +102,11 @@ describe('linear', () => {
       ops.linear!(wide, stored(x, storage), stored(weight, storage), bias);
       budget.check(name, { y, wide });
       if (!name.startsWith('cpu')) continue;
+      expectSame(`${name}: sums rounded once`, elements(y), roundedTo(storage, wide.data));
+      if (narrowProducts(name, storage)) continue; // sums are taken in another order
       const f32 = poisoned(m, n);
       ops.linear!(f32, x, weight, bias);
       expectSame(`${name}: sums of factors in 16 bits and in f32`, wide.data, f32.data);
-      expectSame(`${name}: sums rounded once`, elements(y), roundedTo(storage, f32.data));
     }
   });
 
@@ -243,12 +244,14 @@ describe('linear', () => {
       const narrow = run(storage, storage);
       budget.check(name, narrow);
       if (!name.startsWith('cpu')) continue;
-      const [wide, f32] = [run(storage, 'f32'), run('f32', 'f32')];
+      const wide = run(storage, 'f32');
+      expectSame(`${name}: dx rounded once`, elements(narrow.dx), roundedTo(storage, wide.dx.data));
+      const added = wide.dx.data.map((v, i) => v + inputs.dx0[i]!);
+      expectSame(`${name}: added rounded once`, elements(narrow.added), roundedTo(storage, added));
+      if (narrowProducts(name, storage)) continue; // sums are taken in another order
+      const f32 = run('f32', 'f32');
       for (const key of ['dx', 'added', 'dweight', 'dbias'] as const)
         expectSame(`${name}: ${key} of factors in 16 bits and in f32`, wide[key].data, f32[key].data);
-      expectSame(`${name}: dx rounded once`, elements(narrow.dx), roundedTo(storage, f32.dx.data));
-      const added = f32.dx.data.map((v, i) => v + inputs.dx0[i]!);
-      expectSame(`${name}: added rounded once`, elements(narrow.added), roundedTo(storage, added));
     }
   });
 

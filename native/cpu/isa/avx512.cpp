@@ -1,4 +1,4 @@
-// The kernels for AVX-512 (F, BW, DQ, VL): vectors of sixteen floats.
+// The kernels for AVX-512 (F, BW, DQ, VL): vectors of sixteen floats; and with AVX512_BF16, products of bf16.
 #include "cpu/isa/headers.h"
 
 #if defined(__x86_64__) || defined(_M_X64)
@@ -154,4 +154,11 @@ class Table256 {
 TARGET_END
 
 constinit const whisper::cpu::Kernels whisper::cpu::avx512{"avx512", TABLES};
+
+TARGET_BEGIN("avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+#include "cpu/kernels/pairs.inc"
+TARGET_END
+
+constinit const whisper::cpu::Kernels whisper::cpu::avx512bf16{"avx512bf16", TABLES, &pairs_kernels<1>,
+                                                               &pairs_kernels<2>};
 #endif

@@ -62,27 +62,79 @@ inline OutRows rows_of(const Out& v) { return {{v.address, v.dtype}, v}; }
 //
 // The panel takes `count` <= width of the matrix's lines, from `first`, and `depth` of their elements, from k0. A
 // matrix is read across (its rows are the lines: packing transposes) or along (its rows are the steps of k: packing
-// copies). Panels are f32, whatever the matrix is. Places of lines that are not there hold numbers that are never
-// stored. Up to a vector behind the panel is overwritten.
-using Pack = void (*)(float* panel, const Rows& source, int64_t first, int64_t count, int64_t k0, int64_t depth);
+// copies). Steps that fill up the last `depth_step` are zero. Places of lines that are not there hold numbers that are
+// never stored. Up to a vector behind the panel is overwritten.
+using Pack = void (*)(void* panel, const Rows& source, int64_t first, int64_t count, int64_t k0, int64_t depth);
 
+// What becomes of sums that are whole: c[i][j] = sum + bias?[j] + addend?[i][j], rounded to the dtype of c.
+struct Finish {
+  void* const* c;  // rows
+  DType type = DType::F32;
+  const float* bias = nullptr;
+  const void* const* addend = nullptr;  // rows, which may be those of c
+  DType addend_type = DType::F32;
+};
+
+// One A panel times a row of B panels: sums[i][j] = (carry ? sums[i][j] : 0) + Σk a(k, i)·b(k, j)   for i < rows <=
+// tile_rows, j < columns; stored as they are, or finished where `finish` says how. `sums` may then be null if nothing
+// is carried, and may be the rows of c if these are f32.
+struct PanelProduct {
+  int64_t rows, columns, depth;
+  const void *a, *b;
+  int64_t b_step, b_panel;  // elements from a step of B to the next (f32 only), and from a B panel to the next
+  float* const* sums;
+  bool carry = false;
+  const Finish* finish = nullptr;
+};
+
+// A product's kernels, by what its factors are packed into:
+//
+//     f32     as they are
+//     bf16    rounded, the elements of two steps side by side (Intel's VNNI layout):  a00 a01 a10 a11 a20 a21 … | …
+//     split   f32 as the sum of two bf16, x = high + low, of which three products are made: high·high + high·low +
+//             low·high. What is lost is of the order of 2⁻¹⁶ of |x|·|y|.
+//
+// Sums are in f32 always.
 struct GemmKernels {
   int64_t tile_rows, tile_columns;
+  int64_t depth_step;   // panels hold a multiple of this many steps
+  int64_t bytes;        // of an element in a panel
+  int64_t block_depth;  // steps of k at most whose A panel stays in L1 beside B passing through
   Pack pack_a_across, pack_a_along, pack_b_across, pack_b_along;
+  void (*multiply)(const PanelProduct& product);
+  // Finishes a row of n sums as the first of `finish`.
+  void (*finish)(const float* sums, int64_t n, const Finish& finish);
+  // What a thread has to do before and after products; null: nothing.
+  void (*begin)() = nullptr;
+  void (*end)() = nullptr;
 
-  // c[i][j] = (add ? c[i][j] : 0) + (bias ? bias[j] : 0) + Σk a(k, i)·b(k, j)   for i < rows <= tile_rows, j < columns.
-  // One A panel times a row of B panels, each b_panel elements behind the last, its steps of k `b_step` elements apart.
-  void (*multiply)(int64_t rows, int64_t columns, int64_t depth, const float* a, const float* b, int64_t b_step,
-                   int64_t b_panel, float* const* c, const float* bias, bool add);
-  // c[j] = (add ? c[j] : 0) + sums[j], rounded to the dtype of c, j < n
-  void (*round_sums)(Floats c, const float* sums, int64_t n, bool add);
+  int64_t steps(int64_t depth) const { return (depth + depth_step - 1) / depth_step * depth_step; }
+};
 
+// Products are made in the life of one of these, on its thread.
+class Multiplying {
+ public:
+  explicit Multiplying(const GemmKernels& kernels) : end_(kernels.end) {
+    if (kernels.begin) kernels.begin();
+  }
+  Multiplying(const Multiplying&) = delete;
+  Multiplying& operator=(const Multiplying&) = delete;
+  ~Multiplying() {
+    if (end_) end_();
+  }
+
+ private:
+  void (*end_)();
+};
+
+// Products without panels.
+struct RowProductKernels {
   // y[i][j] = Σk x[i][k]·w[j·w_stride + k] + (bias ? bias[j] : 0) for i < m, j < n: for few rows x, where the weight is
   // read only once, as it is stored, and packing it would cost more than the product.
   void (*dots)(int64_t m, int64_t n, int64_t depth, const float* const* x, ConstFloats w, int64_t w_stride,
                const float* bias, float* const* y);
 
-  // sums[j] = Σ over `count` rows of source[first + r][j], j < columns
+  // sums[j] += Σ over `count` rows of source[first + r][j], j < columns
   void (*column_sums)(float* sums, const Rows& source, int64_t first, int64_t count, int64_t columns);
 };
 
