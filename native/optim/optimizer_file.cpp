@@ -51,7 +51,7 @@ std::string remedy(const std::string& key, const std::string& value) {
   if (key == "trained")
     return value == "all"       ? "without frozen parts"
            : value == "decoder" ? "with --freeze_encoder"
-                                : "with the decoder frozen";
+                                : "with --freeze_decoder";
   return "with --" + key + " " + value;
 }
 

@@ -9,12 +9,15 @@ export interface ParameterCounts {
   embeddings: number;
 }
 
-/** Counts the parameters of a model. */
-export async function countParameters(native: NativeModel, freezeEncoder: boolean): Promise<ParameterCounts> {
+/** Counts the parameters of a model, of which training leaves frozen parts as they are. */
+export async function countParameters(
+  native: NativeModel,
+  { freezeEncoder = false, freezeDecoder = false }: { freezeEncoder?: boolean; freezeDecoder?: boolean } = {},
+): Promise<ParameterCounts> {
   const counts = { parameters: 0, trainable: 0, embeddings: 0 };
   for (const { name, shape } of await native.parameters()) {
     const size = shape.reduce((product, length) => product * length, 1);
-    const frozen = freezeEncoder && name.startsWith('model.encoder.');
+    const frozen = name.startsWith('model.encoder.') ? freezeEncoder : freezeDecoder;
     counts.parameters += size;
     if (/embed_(tokens|positions)/.test(name)) counts.embeddings += size;
     if (name !== 'model.encoder.embed_positions.weight' && !frozen) counts.trainable += size;

@@ -92,6 +92,7 @@ export const optimizerOptions = {
     false,
   ),
   freeze_encoder: boolean('do not train the encoder', false),
+  freeze_decoder: boolean('do not train the decoder, nor the embedding of tokens', false),
 };
 
 /** What is kept for the way back: also options of `Trainer`. */

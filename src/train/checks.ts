@@ -63,7 +63,7 @@ function checkBest(options: TrainingArguments, spell: Spell): void {
  * @throws WhisperError `ERR_INVALID_ARGUMENT` with one line that names both
  */
 export function checkOptimizer(options: Partial<TrainingArguments>, spell: Spell): void {
-  const { optim, adafactor, freezeEncoder, encoderLearningRate } = options;
+  const { optim, adafactor } = options;
   if (adafactor && optim !== undefined && optim !== 'adafactor') {
     refuse(`${spell('adafactor')} means ${spell('optim')} adafactor, got ${optim}`);
   }
@@ -76,8 +76,18 @@ export function checkOptimizer(options: Partial<TrainingArguments>, spell: Spell
       refuse(`${spell(name)} needs ${spell('optim')} adamw_bnb_8bit, got ${optimizer}`);
     }
   }
-  if (freezeEncoder && encoderLearningRate !== undefined) {
-    refuse(`${spell('encoder_learning_rate')} has no meaning with ${spell('freeze_encoder')}`);
+  if (options.freezeEncoder && options.freezeDecoder) {
+    refuse(
+      `${spell('freeze_encoder')} and ${spell('freeze_decoder')} leave nothing to train: give one of them`,
+    );
+  }
+  for (const [part, frozen, rate] of [
+    ['encoder', options.freezeEncoder, options.encoderLearningRate],
+    ['decoder', options.freezeDecoder, options.decoderLearningRate],
+  ] as const) {
+    if (frozen && rate !== undefined) {
+      refuse(`${spell(`${part}_learning_rate`)} has no meaning with ${spell(`freeze_${part}`)}`);
+    }
   }
 }
 

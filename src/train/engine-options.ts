@@ -61,6 +61,7 @@ export function engineOptions(
   const scaler = lossScalerOf(options, precision);
   return {
     freezeEncoder: options.freezeEncoder ?? false,
+    freezeDecoder: options.freezeDecoder ?? false,
     checkpointing: policy as NonNullable<NativeTrainingOptions['checkpointing']>,
     checkpointEvery: Number(every ?? 1),
     optimizer: optimizerOf(options),

@@ -13,6 +13,8 @@ export const kindSchema = z.strictObject({
   optim: z.enum(['adamw_torch', 'adamw_hf', 'adamw_bnb_8bit', 'adafactor', 'sgd']),
   optim_8bit_embeddings: z.boolean(),
   freeze_encoder: z.boolean(),
+  // A default for checkpoints from before it was an option.
+  freeze_decoder: z.boolean().default(false),
   loss_scaler: z.enum(['none', 'torch', 'deepspeed']),
 });
 
@@ -25,6 +27,7 @@ export function kindOf(options: TrainingArguments, precision: Precision): RunKin
     optim: optimizerOf(options),
     optim_8bit_embeddings: options.optim8bitEmbeddings,
     freeze_encoder: options.freezeEncoder,
+    freeze_decoder: options.freezeDecoder,
     loss_scaler: lossScalerOf(options, precision),
   };
 }
@@ -36,6 +39,7 @@ export function earliestKind(freezeEncoder: boolean): RunKind {
     optim: 'adamw_torch',
     optim_8bit_embeddings: false,
     freeze_encoder: freezeEncoder,
+    freeze_decoder: false,
     loss_scaler: 'none',
   };
 }

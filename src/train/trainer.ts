@@ -236,7 +236,7 @@ export class Trainer {
 
   async #prepare(resumed: boolean): Promise<TrainingEvent> {
     const { options, model } = this;
-    const { embeddings, ...counts } = await countParameters(model.native, options.freezeEncoder);
+    const { embeddings, ...counts } = await countParameters(model.native, options);
     const { num_mel_bins: mels, max_source_positions: positions } = model.config;
     this.#flosPerRow = 6 * mels * 2 * positions * (counts.parameters - embeddings);
     if (resumed) await this.#checkpoints.loadWeights();

@@ -52,6 +52,11 @@ describe('a file of another run', () => {
       [{}, 'f32'],
     ],
     [
+      'trained was encoder and is all now: resume with --freeze_decoder',
+      [{ freezeDecoder: true }, 'f32'],
+      [{}, 'f32'],
+    ],
+    [
       'loss_scaler was deepspeed and is torch now: resume with --loss_scaler deepspeed',
       [{ lossScaler: 'deepspeed' }, 'f16'],
       [{ lossScaler: 'torch' }, 'f16'],

@@ -70,7 +70,25 @@ describe('the optimizer', () => {
       ['--freeze_encoder', '--encoder_learning_rate=1e-5'],
       /--encoder_learning_rate has no meaning with --freeze_encoder$/,
     ],
+    [
+      ['--freeze_decoder', '--decoder_learning_rate=1e-5'],
+      /--decoder_learning_rate has no meaning with --freeze_decoder$/,
+    ],
+    [
+      ['--freeze_decoder', '--freeze_encoder'],
+      /--freeze_encoder and --freeze_decoder leave nothing to train: give one of them$/,
+    ],
   ])('of %j is refused', (flags, message) => expect(() => parse(...flags)).toThrow(message));
+});
+
+describe('a frozen part', () => {
+  it.each([
+    [[], false, false],
+    [['--freeze_encoder'], true, false],
+    [['--freeze_decoder', '--encoder_learning_rate=1e-5'], false, true],
+  ])('of %j', (flags, freezeEncoder, freezeDecoder) =>
+    expect(engine('f32', ...flags)).toMatchObject({ freezeEncoder, freezeDecoder }),
+  );
 });
 
 describe('the checkpointing policy', () => {

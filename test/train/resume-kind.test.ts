@@ -23,6 +23,12 @@ describe('a checkpoint', () => {
       'precision=bf16 and freeze_encoder=true',
     ],
     [
+      { freezeDecoder: true },
+      { freezeEncoder: true },
+      'freeze_encoder was false and is true, freeze_decoder was true and is false',
+      'freeze_encoder=false and freeze_decoder=true',
+    ],
+    [
       { precision: 'f16', lossScaler: 'deepspeed' },
       { precision: 'f16' },
       'loss_scaler was deepspeed and is torch',
@@ -88,6 +94,7 @@ describe('a checkpoint', () => {
       optim: 'adamw_bnb_8bit',
       optim_8bit_embeddings: false,
       freeze_encoder: false,
+      freeze_decoder: false,
       loss_scaler: 'torch',
     });
   });
