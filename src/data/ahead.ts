@@ -2,37 +2,64 @@
 
 /**
  * Applies an async function to a stream, at most `concurrency` calls at a time, and gives the results in the stream's
- * order, up to the first that failed. When the stream itself fails, what came before is given first: where it breaks
- * off does not depend on the concurrency. Nothing is left running when it ends, however it ends.
+ * order, up to the first that failed. A result that is there does not wait for the stream, however slow it is to read.
+ * When the stream itself fails, what came before is given first: where it breaks off does not depend on the concurrency.
+ * Nothing is left running when it ends, however it ends.
  */
 export async function* mapInOrder<T, R>(
   items: AsyncGenerator<T, void, void>,
   concurrency: number,
   apply: (item: T) => Promise<R>,
 ): AsyncGenerator<R, void, void> {
-  const running: Promise<R>[] = [];
+  const calls: { result: Promise<R>; settled: Promise<void>; done: boolean }[] = [];
+  let reading: Promise<void> | undefined;
   let ended = false;
   let failure: { error: unknown } | undefined;
-  const begin = async (): Promise<void> => {
+  const call = (item: T): void => {
+    const result = apply(item);
+    const begun = { result, done: false, settled: Promise.resolve() };
+    const settle = () => {
+      begun.done = true;
+    };
+    // A rejection is told of when the result's turn comes; until then it must not count as unhandled.
+    begun.settled = result.then(settle, settle);
+    calls.push(begun);
+  };
+  // Each item read begins the next reading, whether or not anybody asks for a result meanwhile.
+  const read = async (): Promise<void> => {
     try {
       const { done, value } = await items.next();
       if (done) ended = true;
-      else running.push(apply(value));
-      // It is awaited in its turn; until then a rejection must not count as unhandled.
-      running.at(-1)?.catch(() => {});
+      else call(value);
     } catch (error) {
       failure = { error };
       ended = true;
     }
+    reading = undefined;
+    fill();
+  };
+  const fill = (): void => {
+    if (!ended && calls.length < concurrency) reading ??= read();
   };
   try {
-    do {
-      while (!ended && running.length < concurrency) await begin();
-      if (running.length > 0) yield await running.shift()!;
-    } while (!ended || running.length > 0);
+    for (;;) {
+      fill();
+      const first = calls[0];
+      if (first?.done) {
+        calls.shift();
+        fill();
+        yield await first.result;
+        continue;
+      }
+      const pending = [first?.settled, reading].filter((promise) => promise !== undefined);
+      if (pending.length === 0) break;
+      await Promise.race(pending);
+    }
     if (failure) throw failure.error;
   } finally {
-    await Promise.allSettled(running);
+    ended = true;
+    await reading;
+    await Promise.all(calls.map(({ settled }) => settled));
     await items.return();
   }
 }
