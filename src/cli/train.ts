@@ -1,7 +1,7 @@
 // whisper-tune train: the fine-tuning event's script, flag for flag.
 import { WhisperError } from '../errors.js';
 import { Whisper } from '../model/whisper.js';
-import { describeEvaluation, TrainingReport } from '../report/progress.js';
+import { describeEvaluation, EvaluationReport, TrainingReport } from '../report/progress.js';
 import {
   datasetOptions,
   modelOptions,
@@ -111,7 +111,8 @@ async function train(trainer: Trainer, terminal: Terminal, results: Metrics): Pr
 }
 
 async function evaluateAtEnd(trainer: Trainer, terminal: Terminal, results: Metrics): Promise<void> {
-  const evaluation = await trainer.evaluate();
+  const report = new EvaluationReport(terminal);
+  const evaluation = await trainer.evaluate((event) => report.tell(event)).finally(() => report.close());
   terminal.err(`evaluation: ${describeEvaluation(evaluation)}\n`);
   const metrics = { ...evaluationMetrics(evaluation), epoch: trainer.state.epoch };
   Object.assign(results, metrics);

@@ -84,6 +84,24 @@ export async function evaluate(
   dataset: Source,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
+  const batches = evaluateInBatches(model, dataset, options);
+  for (;;) {
+    const { done, value } = await batches.next();
+    if (done) return value;
+    options.onProgress?.(value);
+  }
+}
+
+/**
+ * The same, giving the rows done so far after every batch. Leaving it early leaves nothing running.
+ *
+ * @throws WhisperError as {@link evaluate}
+ */
+export async function* evaluateInBatches(
+  model: Whisper,
+  dataset: Source,
+  options: Omit<EvaluateOptions, 'onProgress'> = {},
+): AsyncGenerator<number, Evaluation, void> {
   const { loss: wantsLoss = true, generate: wantsText = true, batchSize = 8, signal } = options;
   const { tokenizer, config } = model;
   const prompt = { language: options.language ?? model.generation.language ?? undefined, task: options.task };
@@ -137,7 +155,7 @@ export async function evaluate(
     result.samples += rows.length;
     result.batches += 1;
     result.audioSeconds += batch.audioSeconds;
-    options.onProgress?.(result.samples);
+    yield result.samples;
   }
   const evaluation: Evaluation = {
     ...result,

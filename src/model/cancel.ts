@@ -31,7 +31,12 @@ export async function unlessCancelled<T>(
   try {
     return await run();
   } catch (error) {
-    if (signal?.aborted && error instanceof WhisperError && error.code === 'ERR_CANCELLED') return undefined;
+    if (isCancelled(signal, error)) return undefined;
     throw error;
   }
+}
+
+/** Whether it was the signal that ended what threw the error. */
+export function isCancelled(signal: AbortSignal | undefined, error: unknown): boolean {
+  return signal?.aborted === true && error instanceof WhisperError && error.code === 'ERR_CANCELLED';
 }

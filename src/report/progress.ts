@@ -19,9 +19,11 @@ type Planned = Extract<TrainingEvent, { type: 'plan' }>;
 export class TrainingReport {
   readonly #output: ProgressOutput;
   #bar: SingleBar | undefined;
+  #evaluation: EvaluationReport | undefined;
   /** Exponential means over about twenty steps. */
   #seconds = 0;
   #audioSeconds = 0;
+  #dataWait = 0;
   #last: Step | undefined;
 
   constructor(output: ProgressOutput) {
@@ -50,16 +52,29 @@ export class TrainingReport {
         return;
       case 'log':
         if (!this.#bar) {
-          const { step, epoch, loss, learningRate, gradNorm, lossScale, skippedSteps } = event;
+          const { step, epoch, loss, learningRate, gradNorm, dataWait, lossScale, skippedSteps } = event;
           const { maxSteps } = this.#last!;
           const scale = describeScale(lossScale, skippedSteps);
           this.#line(
             `update ${step}/${maxSteps}  epoch ${epoch.toFixed(2)}  loss ${loss.toFixed(4)}  ` +
-              `lr ${learningRate.toExponential(1)}  grad norm ${gradNorm.toFixed(2)}  ${scale && `${scale}  `}${this.#speed}  ${this.#left} left`,
+              `lr ${learningRate.toExponential(1)}  grad norm ${gradNorm.toFixed(2)}  ${scale && `${scale}  `}` +
+              `data wait ${dataWait.toFixed(2)} s  ${this.#speed}  ${this.#left} left`,
           );
         }
         return;
+      case 'evaluating':
+        if (this.#bar) {
+          this.#bar.update({
+            activity: ` | evaluating ${event.rows}${event.total ? `/${event.total}` : ''}`,
+          });
+        } else {
+          this.#evaluation ??= new EvaluationReport({ err: this.#output.err });
+          this.#evaluation.tell(event);
+        }
+        return;
       case 'evaluate':
+        this.#evaluation = undefined;
+        this.#bar?.update({ activity: '' });
         this.#line(`update ${event.step}: ${describeEvaluation(event)}`);
         return;
       case 'save':
@@ -95,8 +110,8 @@ export class TrainingReport {
     const { screen } = this.#output;
     if (!screen) return;
     const scale = scaled ? ' | {scale}' : '';
-    const format = `{bar} {value}/{total} | loss {loss} | lr {rate}${scale} | {speed} | {left} left`;
-    const blank = { loss: '-', rate: '-', scale: '-', speed: '-', left: '-' };
+    const format = `{bar} {value}/{total} | loss {loss} | lr {rate}${scale} | data wait {wait} | {speed} | {left} left{activity}`;
+    const blank = { loss: '-', rate: '-', scale: '-', wait: '-', speed: '-', left: '-', activity: '' };
     this.#bar = new SingleBar(
       { format, stream: screen, barsize: 24, gracefulExit: false },
       Presets.shades_classic,
@@ -108,13 +123,15 @@ export class TrainingReport {
     const weight = this.#last ? 0.05 : 1;
     this.#seconds += weight * (step.seconds - this.#seconds);
     this.#audioSeconds += weight * (step.audioSeconds - this.#audioSeconds);
+    this.#dataWait += weight * (step.dataWait - this.#dataWait);
     this.#last = step;
   }
 
   #payload({ loss, learningRate, lossScale, skippedSteps }: Step): object {
     const rate = learningRate.toExponential(1);
     const scale = describeScale(lossScale, skippedSteps);
-    return { loss: loss.toFixed(4), rate, scale, speed: this.#speed, left: this.#left };
+    const wait = `${this.#dataWait.toFixed(2)} s`;
+    return { loss: loss.toFixed(4), rate, scale, wait, speed: this.#speed, left: this.#left };
   }
 
   get #speed(): string {
@@ -173,6 +190,25 @@ export class CountReport {
 
   close(): void {
     this.#bar?.stop();
+  }
+}
+
+/** Counts the rows of an evaluation, under the name of the update whose weights it is of. */
+export class EvaluationReport {
+  readonly #output: ProgressOutput;
+  #count: CountReport | undefined;
+
+  constructor(output: ProgressOutput) {
+    this.#output = output;
+  }
+
+  tell({ step, rows, total }: Extract<TrainingEvent, { type: 'evaluating' }>): void {
+    this.#count ??= new CountReport(this.#output, `update ${step}: evaluating`, total);
+    this.#count.tell(rows);
+  }
+
+  close(): void {
+    this.#count?.close();
   }
 }
 

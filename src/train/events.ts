@@ -59,6 +59,8 @@ export interface StepEvent {
   audioSeconds: number;
   /** Wall time from the end of the step before. */
   seconds: number;
+  /** Of it, what passed until the step's data was there; about 0 where the data is ready in time. */
+  dataWait: number;
 }
 
 /**
@@ -81,11 +83,24 @@ export interface LogEvent {
   loss: number;
   learningRate: number;
   gradNorm: number;
+  /** Mean per step since the last log, in seconds: what the model waited for data. */
+  dataWait: number;
   /** The last step's; f16 only. */
   lossScale: number | undefined;
   skippedSteps: number | undefined;
 }
 
+/** While an evaluation goes on, after every batch of it. */
+export interface EvaluatingEvent {
+  type: 'evaluating';
+  step: number;
+  /** Rows evaluated so far. */
+  rows: number;
+  /** Rows of the data set, those that will be left out included; undefined where it cannot count them. */
+  total: number | undefined;
+}
+
+/** At the end of an evaluation. */
 export interface EvaluateEvent extends Evaluation {
   type: 'evaluate';
   step: number;
@@ -138,6 +153,7 @@ export type TrainingEvent =
   | StepEvent
   | SkipEvent
   | LogEvent
+  | EvaluatingEvent
   | EvaluateEvent
   | SaveEvent
   | EpochEvent

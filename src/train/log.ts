@@ -1,7 +1,7 @@
 // Lines of the log: what an event says of a step, and what log_history keeps of it.
 import type { TrainingArguments } from './arguments.js';
 import type { LogEvent, SkipEvent, StepEvent } from './events.js';
-import { type HistoryRow, type RunState, takeMeanLoss } from './state.js';
+import { type HistoryRow, type RunState, takeMeans } from './state.js';
 
 /** Whether a line is written after this step. */
 export function logs({ loggingSteps, loggingFirstStep }: TrainingArguments, step: number): boolean {
@@ -23,7 +23,7 @@ export function logLine(
   }: StepEvent | SkipEvent,
   options: TrainingArguments,
 ): { event: LogEvent; row: HistoryRow } {
-  const loss = takeMeanLoss(run);
+  const { loss, dataWait } = takeMeans(run);
   return {
     event: {
       type: 'log',
@@ -32,6 +32,7 @@ export function logLine(
       loss,
       learningRate,
       gradNorm,
+      dataWait,
       lossScale,
       skippedSteps,
     },
@@ -43,6 +44,7 @@ export function logLine(
       ...(options.encoderLearningRate !== undefined && { encoder_learning_rate: encoderRate }),
       ...(options.decoderLearningRate !== undefined && { decoder_learning_rate: decoderRate }),
       ...(Number.isFinite(gradNorm) && { grad_norm: gradNorm }),
+      data_wait: dataWait,
       ...(lossScale !== undefined && { loss_scale: lossScale }),
       ...(skippedSteps !== undefined && { skipped_steps: skippedSteps }),
     },

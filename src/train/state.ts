@@ -31,8 +31,8 @@ export interface RunState {
   /** Sum of the losses of all steps whose loss was finite, and how many those are. */
   lossSum: number;
   losses: number;
-  /** Of the steps since the last log line. */
-  unlogged: { lossSum: number; steps: number };
+  /** Of the steps since the last log line: losses that were finite, and the seconds that all of them waited for data. */
+  unlogged: { lossSum: number; losses: number; dataWait: number; steps: number };
   /** Rows trained on. */
   rows: number;
   /** Rows of the training data, those that are dropped included; undefined where that is not known yet. */
@@ -44,6 +44,8 @@ export interface RunState {
   /** Wall time of training, over all resumes. */
   seconds: number;
 }
+
+const NOTHING_UNLOGGED: RunState['unlogged'] = { lossSum: 0, losses: 0, dataWait: 0, steps: 0 };
 
 export function newRunState(): RunState {
   return {
@@ -57,7 +59,7 @@ export function newRunState(): RunState {
     bestCheckpoint: undefined,
     lossSum: 0,
     losses: 0,
-    unlogged: { lossSum: 0, steps: 0 },
+    unlogged: NOTHING_UNLOGGED,
     rows: 0,
     rowsPerPass: undefined,
     microBatches: undefined,
@@ -66,28 +68,40 @@ export function newRunState(): RunState {
   };
 }
 
+/** What a step adds to the counts. */
+export interface CountedStep {
+  loss: number;
+  rows: number;
+  seconds: number;
+  dataWait: number;
+  /** Nothing was updated. */
+  skipped: boolean;
+}
+
 /** Adds one step. A loss that is not finite counts nowhere, as under transformers' logging_nan_inf_filter. */
-export function countStep(
-  run: RunState,
-  { loss, rows, seconds, skipped }: { loss: number; rows: number; seconds: number; skipped: boolean },
-): void {
+export function countStep(run: RunState, { loss, rows, seconds, dataWait, skipped }: CountedStep): void {
   run.step += 1;
   run.skipped += skipped ? 1 : 0;
   run.skippedInRow = skipped ? run.skippedInRow + 1 : 0;
-  if (Number.isFinite(loss)) {
-    run.lossSum += loss;
-    run.losses += 1;
-    run.unlogged = { lossSum: run.unlogged.lossSum + loss, steps: run.unlogged.steps + 1 };
-  }
+  const finite = Number.isFinite(loss);
+  run.lossSum += finite ? loss : 0;
+  run.losses += finite ? 1 : 0;
+  const { unlogged } = run;
+  run.unlogged = {
+    lossSum: unlogged.lossSum + (finite ? loss : 0),
+    losses: unlogged.losses + (finite ? 1 : 0),
+    dataWait: unlogged.dataWait + dataWait,
+    steps: unlogged.steps + 1,
+  };
   run.rows += rows;
   run.seconds += seconds;
 }
 
-/** The mean loss of the steps since it was called before; NaN where none was finite. */
-export function takeMeanLoss(run: RunState): number {
-  const { lossSum, steps } = run.unlogged;
-  run.unlogged = { lossSum: 0, steps: 0 };
-  return lossSum / steps;
+/** Means over the steps since it was called before: the loss, NaN where none was finite, and the wait for data. */
+export function takeMeans(run: RunState): { loss: number; dataWait: number } {
+  const { lossSum, losses, dataWait, steps } = run.unlogged;
+  run.unlogged = NOTHING_UNLOGGED;
+  return { loss: lossSum / losses, dataWait: dataWait / steps };
 }
 
 /** The mean loss of all steps. */
@@ -170,7 +184,12 @@ const ownSchema = z.strictObject({
   skipped_in_row: z.int().nonnegative().default(0),
   loss_sum: z.number(),
   losses: z.int().nonnegative().optional(),
-  unlogged: z.strictObject({ lossSum: z.number(), steps: z.int().nonnegative() }),
+  unlogged: z.strictObject({
+    lossSum: z.number(),
+    losses: z.int().nonnegative().optional(),
+    dataWait: z.number().nonnegative().default(0),
+    steps: z.int().nonnegative(),
+  }),
   rows: z.int().nonnegative(),
   rows_per_pass: z.int().positive().nullable(),
   micro_batches: z
@@ -248,7 +267,7 @@ export async function readRunState(folder: string): Promise<SavedRun> {
       bestCheckpoint: shared.best_model_checkpoint ?? undefined,
       lossSum: own.loss_sum,
       losses: own.losses ?? shared.global_step,
-      unlogged: own.unlogged,
+      unlogged: { ...own.unlogged, losses: own.unlogged.losses ?? own.unlogged.steps },
       rows: own.rows,
       rowsPerPass: own.rows_per_pass ?? undefined,
       microBatches: own.micro_batches ?? undefined,

@@ -19,6 +19,8 @@ export interface TrainingStep {
   /** The pass over the data, from 0. */
   pass: number;
   endsPass: boolean;
+  /** Seconds that passed until all of it was there. */
+  dataWait: number;
 }
 
 export interface StepSettings {
@@ -39,12 +41,14 @@ export async function nextStep(
   settings: StepSettings,
   config: ModelConfig,
 ): Promise<TrainingStep> {
+  const asked = performance.now();
   const batches: Batch[] = [];
   while (batches.length < settings.gradientAccumulationSteps && !batches.at(-1)?.lastOfPass) {
     const { value, done } = await stream.next();
     if (done) break;
     batches.push(value);
   }
+  const dataWait = (performance.now() - asked) / 1000;
   const last = batches.at(-1)!;
   const tokens = batches.map(({ labels }) => countLabels(labels));
   const micro = batches.map(({ samples, labels, time }, i) => {
@@ -65,6 +69,7 @@ export async function nextStep(
     audioSeconds: batches.reduce((sum, { audioSeconds }) => sum + audioSeconds, 0),
     pass: last.pass,
     endsPass: last.lastOfPass,
+    dataWait,
   };
 }
 

@@ -5,7 +5,7 @@ import type { BatchesState, BatchStream } from '../data/batches.js';
 import type { Source } from '../data/dataset.js';
 import { WhisperError } from '../errors.js';
 import type { Evaluation } from '../evaluate/evaluate.js';
-import { unlessCancelled } from '../model/cancel.js';
+import { isCancelled } from '../model/cancel.js';
 import { writeFiles } from '../model/checkpoint.js';
 import { setLanguage } from '../model/generation-config.js';
 import { countParameters } from '../model/parameters.js';
@@ -16,8 +16,8 @@ import { Checkpoints } from './checkpoints.js';
 import { checkAgainstModel } from './checks.js';
 import { countUpdates, type TrainingData, trainingBatches } from './data.js';
 import { engineOptions } from './engine-options.js';
-import { evaluateRun } from './evaluation.js';
-import type { SkipEvent, StepEvent, TrainingEvent } from './events.js';
+import { RunEvaluations } from './evaluation.js';
+import type { EvaluatingEvent, SkipEvent, StepEvent, TrainingEvent } from './events.js';
 import { logLine, logs } from './log.js';
 import { outOfMemory } from './memory/fit.js';
 import { RunMemory } from './memory/run.js';
@@ -60,14 +60,12 @@ export class Trainer {
   readonly model: Whisper;
   readonly options: Readonly<TrainingArguments>;
   readonly #trainDataset: Source;
-  readonly #evalDataset: Source | undefined;
   readonly #signal: AbortSignal | undefined;
 
   #run: RunState = newRunState();
   #maxSteps = 0;
   #flosPerRow = 0;
-  /** The last evaluation and the step whose weights it is of. */
-  #evaluated: { step: number; evaluation: Evaluation } | undefined;
+  readonly #evaluations: RunEvaluations;
   readonly #checkpoints: Checkpoints;
   readonly #memory: RunMemory;
   #clock = 0;
@@ -82,15 +80,9 @@ export class Trainer {
     const { trainDataset, evalDataset, signal, ...rest } = options;
     this.model = model;
     this.#trainDataset = trainDataset;
-    this.#evalDataset = evalDataset;
     this.#signal = signal;
     this.options = trainingArguments(rest);
-    if (this.options.evalStrategy !== 'no' && !evalDataset) {
-      throw new WhisperError(
-        'ERR_INVALID_ARGUMENT',
-        `evalStrategy ${this.options.evalStrategy} needs an evalDataset`,
-      );
-    }
+    this.#evaluations = new RunEvaluations(model, evalDataset, this.options, signal);
     this.#checkpoints = new Checkpoints(model, this.options);
     this.#memory = new RunMemory(model, this.options);
     checkAgainstModel(this.options, model);
@@ -168,14 +160,16 @@ export class Trainer {
    * Evaluates the model as it is on the evaluation set. When that has just been done for the same weights, the result is
    * that one.
    *
+   * @param onProgress told after every batch
    * @throws WhisperError `ERR_INVALID_ARGUMENT` without an `evalDataset`, otherwise as `evaluate`
    */
-  async evaluate(): Promise<Evaluation> {
-    if (!this.#evalDataset) throw new WhisperError('ERR_INVALID_ARGUMENT', 'evaluate needs an evalDataset');
-    if (this.#evaluated?.step === this.#run.step) return this.#evaluated.evaluation;
-    const evaluation = await evaluateRun(this.model, this.#evalDataset, this.options, this.#signal);
-    this.#evaluated = { step: this.#run.step, evaluation };
-    return evaluation;
+  async evaluate(onProgress?: (event: EvaluatingEvent) => void): Promise<Evaluation> {
+    const evaluation = this.#evaluations.run(this.#run.step);
+    for (;;) {
+      const { done, value } = await evaluation.next();
+      if (done) return value;
+      onProgress?.(value);
+    }
   }
 
   /** The update of the last checkpoint; 0 without one. */
@@ -288,18 +282,21 @@ export class Trainer {
   }
 
   async *#evaluate(): AsyncGenerator<TrainingEvent, void, void> {
-    const evaluation = await unlessCancelled(this.#signal, () => this.evaluate()).catch(async (error) => {
-      throw await this.#keep(error);
-    });
-    if (!evaluation) return;
     const { step, epoch } = this.#run;
+    let evaluation: Evaluation;
+    try {
+      evaluation = yield* this.#evaluations.run(step);
+    } catch (error) {
+      if (isCancelled(this.#signal, error)) return;
+      throw await this.#keep(error);
+    }
     this.#run.history.push({ step, epoch, ...evaluationMetrics(evaluation) });
     yield { type: 'evaluate', step, epoch, ...evaluation };
   }
 
   async #save(): Promise<TrainingEvent> {
     const { step } = this.#run;
-    const evaluation = this.#evaluated?.step === step ? this.#evaluated.evaluation : undefined;
+    const evaluation = this.#evaluations.of(step);
     const saved = await this.#checkpoints.save(
       this.#run,
       { settings: this.#settings, kind: this.#kind, data: this.#position!() },
@@ -318,7 +315,7 @@ export class Trainer {
     if (done) {
       run.history.push({ step, ...this.metrics(), epoch });
       if (options.loadBestModelAtEnd) best = await this.#checkpoints.loadBest(run);
-      if (best !== undefined && run.bestStep !== step) this.#evaluated = undefined;
+      if (best !== undefined && run.bestStep !== step) this.#evaluations.forget();
     } else if (step > this.#saved) {
       yield await this.#save();
     }

@@ -61,11 +61,11 @@ export async function* makeStep(
 
   const loss = stepLoss(losses, options.meanOfMeans);
   const seconds = updating.lap();
-  const { rows, tokens, audioSeconds } = step;
-  countStep(run, { loss, seconds, rows, skipped: !finite });
+  const { rows, tokens, audioSeconds, dataWait } = step;
+  countStep(run, { loss, rows, seconds, dataWait, skipped: !finite });
   run.epoch = epochAfter(step, stream, run, maxSteps);
   const place = { step: run.step, maxSteps, epoch: run.epoch };
-  const event = { ...place, loss, ...rates, gradNorm, rows, tokens, audioSeconds, seconds };
+  const event = { ...place, loss, ...rates, gradNorm, rows, tokens, audioSeconds, seconds, dataWait };
   const scale = { lossScale, skippedSteps: run.skipped };
   return finite
     ? { type: 'step', ...event, ...(scaled ? scale : { lossScale: undefined, skippedSteps: undefined }) }

@@ -136,6 +136,7 @@ describe('logging', () => {
     expect(trainer.metrics().train_loss).toBeCloseTo(mean(losses), 12);
     const { log_history } = json('trainer_state.json');
     expect(Object.keys(log_history[0]).sort()).toEqual([
+      'data_wait',
       'epoch',
       'grad_norm',
       'learning_rate',
@@ -199,8 +200,54 @@ describe('evaluation', () => {
 
   it('gives the last result again for the same weights', async () => {
     const { trainer, events } = await run({ evalStrategy: 'steps', evalSteps: 4 });
-    expect(await trainer.evaluate()).toMatchObject({ loss: of(events, 'evaluate').at(-1)!.loss });
+    const progress: number[] = [];
+    expect(await trainer.evaluate(({ rows }) => progress.push(rows))).toMatchObject({
+      loss: of(events, 'evaluate').at(-1)!.loss,
+    });
     expect(of(events, 'evaluate').at(-1)!.step).toBe(8);
+    expect(progress).toEqual([]);
+  });
+
+  it('tells how far it is after every batch, also where training does not ask for it', async () => {
+    const evalDataset = { ...fromIterable(rows(5)), count: async () => 5 };
+    const { trainer, events } = await run({ evalStrategy: 'steps', evalSteps: 4, maxSteps: 5, evalDataset });
+    const types = events.map(({ type }) => type).filter((type) => /evaluat|step/.test(type));
+    const evaluation = ['evaluating', 'evaluating', 'evaluating', 'evaluate'];
+    expect(types).toEqual([...evaluation, ...Array(4).fill('step'), ...evaluation, 'step']);
+    expect(of(events, 'evaluating').map(({ step, rows, total }) => [step, rows, total])).toEqual([
+      [0, 2, 5],
+      [0, 4, 5],
+      [0, 5, 5],
+      [4, 2, 5],
+      [4, 4, 5],
+      [4, 5, 5],
+    ]);
+    const progress: object[] = [];
+    await trainer.evaluate((event) => progress.push(event));
+    expect(progress).toEqual([2, 4, 5].map((rows) => ({ type: 'evaluating', step: 5, rows, total: 5 })));
+  });
+
+  it('ends where the consumer leaves in the middle of it', async () => {
+    const { model, native } = await fakeWhisper();
+    let closed = 0;
+    function* evalRows() {
+      try {
+        yield* rows(100);
+      } finally {
+        closed += 1;
+      }
+    }
+    const trainer = new Trainer(model, {
+      outputDir,
+      trainDataset: fromIterable(rows(10)),
+      evalDataset: fromIterable(evalRows),
+      evalStrategy: 'steps',
+      perDeviceEvalBatchSize: 2,
+      maxSteps: 5,
+    });
+    for await (const event of trainer.train()) if (event.type === 'evaluating') break;
+    expect(closed).toBe(1);
+    expect(native.log.at(-1)).toBe('endTraining');
   });
 });
 
