@@ -27,6 +27,9 @@ class Backend {
   virtual void reset_peak() = 0;
   // Tensors that would make live_bytes() exceed this are refused with OutOfMemory from now on. 0: no limit.
   virtual void limit_bytes(size_t bytes) = 0;
+  // From now on products of f32 may round their factors, to two bf16 each on the CPU (docs/numerics.md), where that is
+  // what makes them fast. Throws InvalidArgument where they cannot be made so.
+  virtual void fast_products() = 0;
 
 #define OP(name, ...) virtual void name(__VA_ARGS__) = 0;
 #include "ops.def"

@@ -39,8 +39,9 @@ export interface NativeLosses {
   tokens: Int32Array;
 }
 
-/** The dtype of products and stored activations (native/model/params.h). */
-export type Precision = 'f32' | 'f16' | 'bf16';
+/** The dtypes of products and stored activations (native/model/params.h). */
+export const PRECISIONS = ['f32', 'f32-fast', 'f16', 'bf16'] as const;
+export type Precision = (typeof PRECISIONS)[number];
 
 /** native/optim/training.h: TrainingOptions, with the fields of the structures in it side by side. */
 export interface NativeTrainingOptions {

@@ -68,7 +68,7 @@ void CpuBackend::classifier(Out loss, Out dx, Acc dweight, In x, In labels, In w
     const int64_t n = std::min(chunk, count - begin);
     const int32_t* const index = labelled + begin;
     copy_rows(input.address, x.address, index, false, n, row_bytes);
-    cpu::gemm(kernels_.products(type), {n, vocab, width, {in, Factor::Across}, {w, Factor::Across}, {logits, vocab}});
+    cpu::gemm(products(type), {n, vocab, width, {in, Factor::Across}, {w, Factor::Across}, {logits, vocab}});
     cpu::parallel_for(n, std::max<int64_t>(1, (1 << 14) / vocab), [&](int64_t first, int64_t last) {
       for (int64_t r = first; r < last; ++r)
         loss.as<float>()[index[r]] = kernels_.classifier.cross_entropy(
@@ -76,14 +76,14 @@ void CpuBackend::classifier(Out loss, Out dx, Acc dweight, In x, In labels, In w
     });
     if (dx) {
       if (gradients)
-        cpu::gemm(kernels_.products(type), {n, width, vocab, {g, Factor::Across}, {w, Factor::Along}, {gradient, width}});
+        cpu::gemm(products(type), {n, width, vocab, {g, Factor::Across}, {w, Factor::Along}, {gradient, width}});
       else
         std::memset(gradient.address, 0, static_cast<size_t>(n * row_bytes));
       copy_rows(dx.address, gradient.address, index, true, n, row_bytes);
     }
     if (dweight && gradients)
       cpu::gemm(
-          kernels_.products(type),
+          products(type),
           {vocab, width, n, {g, Factor::Along}, {in, Factor::Along}, {dweight.as<float>(), width}, nullptr, true});
   }
 }

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "core/error.h"
 #include "cpu/thread_pool.h"
 
 namespace whisper {
@@ -42,5 +43,12 @@ size_t CpuBackend::live_bytes() const { return pool_->live(); }
 size_t CpuBackend::peak_bytes() const { return pool_->peak(); }
 void CpuBackend::reset_peak() { pool_->reset_peak(); }
 void CpuBackend::limit_bytes(size_t bytes) { pool_->limit(bytes); }
+
+void CpuBackend::fast_products() {
+  if (!kernels_.split_gemm)
+    fail(Code::InvalidArgument, "precision f32-fast needs a CPU with AMX or AVX512_BF16, this one runs ", kernels_.isa,
+         ": use f32");
+  split_ = true;
+}
 
 }  // namespace whisper

@@ -23,13 +23,17 @@ class CpuBackend final : public Backend {
   size_t peak_bytes() const override;
   void reset_peak() override;
   void limit_bytes(size_t bytes) override;
+  void fast_products() override;
 
 #define OP(name, ...) void name(__VA_ARGS__) override;
 #include "ops.def"
 #undef OP
 
  private:
+  const cpu::GemmKernels& products(DType stored) const { return kernels_.products(stored, split_); }
+
   const cpu::Kernels& kernels_;
+  bool split_ = false;                     // products of f32 are made of those of bf16
   std::shared_ptr<cpu::MemoryPool> pool_;  // shared with the tensors, which may outlive the back end
 };
 

@@ -48,13 +48,13 @@ void CpuBackend::linear(Out y, In x, In weight, In bias) {
   op.strided("y", y, m, n, op.compute_or_f32("y", y, type));
   if (bias) op.flat("bias", bias, n);
   if (m <= kFewRows) return few_rows(kernels_, y, x, weight, bias);
-  cpu::gemm(kernels_.products(type), {m,
-                                      n,
-                                      k,
-                                      {cpu::rows_of(x), Factor::Across},
-                                      {cpu::rows_of(weight), Factor::Across},
-                                      cpu::rows_of(y),
-                                      bias ? bias.as<float>() : nullptr});
+  cpu::gemm(products(type), {m,
+                             n,
+                             k,
+                             {cpu::rows_of(x), Factor::Across},
+                             {cpu::rows_of(weight), Factor::Across},
+                             cpu::rows_of(y),
+                             bias ? bias.as<float>() : nullptr});
 }
 
 void CpuBackend::linear_backward(Out dx, Acc dweight, Acc dbias, In dy, In x, In weight, bool add) {
@@ -64,26 +64,26 @@ void CpuBackend::linear_backward(Out dx, Acc dweight, Acc dbias, In dy, In x, In
   if (dx) {
     op.dense("dx", dx, m, k, op.compute_or_f32("dx", dx, type));
     op.dense("weight", weight, n, k, type);
-    cpu::gemm(kernels_.products(type), {m,
-                                        k,
-                                        n,
-                                        {cpu::rows_of(dy), Factor::Across},
-                                        {cpu::rows_of(weight), Factor::Along},
-                                        cpu::rows_of(dx),
-                                        nullptr,
-                                        add});
+    cpu::gemm(products(type), {m,
+                               k,
+                               n,
+                               {cpu::rows_of(dy), Factor::Across},
+                               {cpu::rows_of(weight), Factor::Along},
+                               cpu::rows_of(dx),
+                               nullptr,
+                               add});
   }
   if (dweight) {
     op.strided("x", x, m, k, type);
     op.dense("dweight", dweight, n, k);
-    cpu::gemm(kernels_.products(type), {n,
-                                        k,
-                                        m,
-                                        {cpu::rows_of(dy), Factor::Along},
-                                        {cpu::rows_of(x), Factor::Along},
-                                        {dweight.as<float>(), k},
-                                        nullptr,
-                                        true});
+    cpu::gemm(products(type), {n,
+                               k,
+                               m,
+                               {cpu::rows_of(dy), Factor::Along},
+                               {cpu::rows_of(x), Factor::Along},
+                               {dweight.as<float>(), k},
+                               nullptr,
+                               true});
   }
   if (!dbias) return;
   op.flat("dbias", dbias, n);

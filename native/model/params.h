@@ -12,11 +12,12 @@
 namespace whisper {
 
 // The dtype in which weights are multiplied and activations are stored; masters, gradients and statistics are f32.
-enum class Precision { f32, f16, bf16 };
+// f32_fast stores f32 and may round the factors of products (backend.h: fast_products).
+enum class Precision { f32, f32_fast, f16, bf16 };
 template <>
 struct Spellings<Precision> {
   static constexpr std::pair<const char*, Precision> list[] = {
-      {"f32", Precision::f32}, {"f16", Precision::f16}, {"bf16", Precision::bf16}};
+      {"f32", Precision::f32}, {"f32-fast", Precision::f32_fast}, {"f16", Precision::f16}, {"bf16", Precision::bf16}};
 };
 
 constexpr DType dtype_of(Precision precision) {

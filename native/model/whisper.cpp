@@ -64,6 +64,7 @@ Losses per_row(Backend& backend, const Tensor& losses, const Batch& batch) {
 
 Whisper::Whisper(std::shared_ptr<Backend> backend, const Dims& d, Precision p, bool trainable)
     : dims(checked(d)), precision(p), backend_(std::move(backend)), encoder_(params_, dims), decoder_(params_, dims) {
+  if (precision == Precision::f32_fast) backend_->fast_products();
   params_.materialise(*backend_, dtype_of(precision), trainable);
 }
 

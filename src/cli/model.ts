@@ -33,13 +33,21 @@ export async function withModel<T>(
     terminal.err(
       `model ${model.folder}: ${encoder}+${decoder} layers of width ${width}, ${model.precision} on ${model.device}\n`,
     );
-    if (model.precision !== 'f32' && model.device.startsWith('cpu')) {
-      terminal.err(`on the CPU ${model.precision} saves memory, not time: arithmetic is in f32\n`);
-    }
+    const notice = precisionNotice(model);
+    if (notice) terminal.err(`${notice}\n`);
     return await use(model);
   } finally {
     await model.dispose();
   }
+}
+
+/** What a precision does not do on this device, if anything. */
+function precisionNotice({ precision, device }: Whisper): string | undefined {
+  if (precision === 'f32' || !device.startsWith('cpu') || device.includes('(amx')) return undefined;
+  if (precision === 'f32-fast')
+    return `${precision} takes longer than f32 on ${device}: only AMX makes it faster`;
+  if (precision === 'bf16' && device.includes('(avx512bf16')) return undefined;
+  return `${precision} saves memory, not time, on ${device}: products are in f32`;
 }
 
 /** Opens one split with the columns asked for. */

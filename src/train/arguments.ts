@@ -1,5 +1,6 @@
 // Every option of training, once: the command line, its help, the checks and the type of Trainer's options follow.
 import { WhisperError } from '../errors.js';
+import { PRECISIONS } from '../native.js';
 import { checkTogether } from './checks.js';
 import { POLICY_FORM } from './engine-options.js';
 import { SIZE_FORM } from './memory/bytes.js';
@@ -32,9 +33,10 @@ export const precisionOptions = {
   fp16: boolean('as precision f16', false),
   bf16: boolean('as precision bf16', false),
   precision: choice(
-    'type of weights in products and of stored activations; f32 if not given',
-    ['f32', 'f16', 'bf16'],
+    'type of weights in products and of stored activations; f32 if not given; f32-fast: f32 by products of bf16, for AMX',
+    PRECISIONS,
     undefined,
+    { synonyms: { fp32: 'f32', 'fp32-fast': 'f32-fast', fp16: 'f16' } },
   ),
 };
 

@@ -23,8 +23,10 @@ export interface Option<T = unknown> {
   /** Values must be above this one. */
   readonly above?: number;
   readonly most?: number;
-  /** Other spellings. */
+  /** Other spellings of its name. */
   readonly aliases?: readonly string[];
+  /** Other spellings of its choices. */
+  readonly synonyms?: Readonly<Record<string, string>>;
   readonly value?: T;
 }
 
@@ -56,7 +58,7 @@ export function choice<const C extends string, const D extends C | undefined>(
   help: string,
   choices: readonly C[],
   value: D,
-  more: Pick<Option, 'aliases'> = {},
+  more: Pick<Option, 'aliases' | 'synonyms'> = {},
 ): Option<D extends undefined ? C | undefined : C> {
   return { kind: 'string', help, choices, default: value as never, ...more };
 }
@@ -134,7 +136,8 @@ export function resolveOptions<O extends Options>(
 ): Values<O> {
   const values: Record<string, unknown> = {};
   for (const [name, option] of Object.entries(options)) {
-    const came = given[name] ?? given[camelCase(name)];
+    const value = given[name] ?? given[camelCase(name)];
+    const came = (typeof value === 'string' && option.synonyms?.[value]) || value;
     if (came === undefined || came === null) {
       if (option.required) throw new WhisperError('ERR_INVALID_ARGUMENT', `${spell(name)} is required`);
       values[camelCase(name)] = option.default;

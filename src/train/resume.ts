@@ -1,7 +1,7 @@
 // What a resumed run must have in common with the checkpoint it goes on from, and what may differ.
 import { z } from 'zod';
 import { WhisperError } from '../errors.js';
-import type { Precision } from '../native.js';
+import { PRECISIONS, type Precision } from '../native.js';
 import { type TrainingArguments, trainerOptions } from './arguments.js';
 import { lossScalerOf, optimizerOf } from './engine-options.js';
 import { camelCase } from './option.js';
@@ -9,7 +9,7 @@ import type { SavedRun } from './state.js';
 
 /** What the state of an optimizer belongs to: another kind of run cannot go on with it. */
 export const kindSchema = z.strictObject({
-  precision: z.enum(['f32', 'f16', 'bf16']),
+  precision: z.enum(PRECISIONS),
   optim: z.enum(['adamw_torch', 'adamw_hf', 'adamw_bnb_8bit', 'adafactor', 'sgd']),
   optim_8bit_embeddings: z.boolean(),
   freeze_encoder: z.boolean(),

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { addon } from '../../src/native.js';
 import { estimate } from '../../src/train/memory/estimate.js';
 import { editJson, makeDataset, makeModel, type Outcome, run, temporaryFolder } from './fixtures.js';
 
@@ -15,8 +16,11 @@ const hash = (...path: string[]) =>
   createHash('sha256')
     .update(readFileSync(at(...path)))
     .digest('hex');
+/** What the log says of each step, but for the time that it waited. */
 const lines = (output: string): Record<string, number>[] =>
-  json(output, 'trainer_state.json').log_history.filter((line: object) => 'learning_rate' in line);
+  json(output, 'trainer_state.json')
+    .log_history.filter((line: object) => 'learning_rate' in line)
+    .map(({ data_wait: _, ...line }: Record<string, number>) => line);
 
 beforeAll(async () => {
   await makeModel(at('model'));
@@ -50,7 +54,8 @@ describe('training in 16 bits', () => {
   it.each(['--fp16', '--bf16'])('%s learns as f32 does', async (flag) => {
     await train(`f32${flag}`);
     const { err } = await train(`half${flag}`, flag);
-    expect(err).toContain('saves memory, not time: arithmetic is in f32');
+    const narrow = flag === '--bf16' && /^(avx512bf16|amx)$/.test(addon().deviceInfo().isa);
+    expect(err.includes('saves memory, not time')).toBe(!narrow);
     const whole = lines(`f32${flag}`);
     for (const [i, { loss }] of lines(`half${flag}`).entries()) {
       // bf16 has 8 bits: a relative rounding of 2^-9 at every activation and weight, twelve updates on.
