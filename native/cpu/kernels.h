@@ -7,6 +7,7 @@
 
 #include "cpu/kernels/attention.h"
 #include "cpu/kernels/classifier.h"
+#include "cpu/kernels/decode.h"
 #include "cpu/kernels/elementwise.h"
 #include "cpu/kernels/gemm.h"
 #include "cpu/kernels/log_mel.h"
@@ -20,6 +21,7 @@ struct Kernels {
   GemmKernels gemm;
   RowProductKernels row_products;
   AttentionKernels attention;
+  DecodeKernels decode;
   ClassifierKernels classifier;
   ElementwiseKernels elementwise;
   OptimizerKernels optimizer;
@@ -27,6 +29,7 @@ struct Kernels {
   LogMelKernels log_mel;
   const GemmKernels* bf16_gemm = nullptr;   // where bf16 products are faster than those of f32
   const GemmKernels* split_gemm = nullptr;  // products of f32 by those of bf16
+  DotsOfBf16 bf16_dots = nullptr;           // decode.dots by pairs
 
   // Products whose factors are stored in bf16 are made in bf16 where the table can, others in f32, unless `split`.
   const GemmKernels& products(DType stored, bool split = false) const {

@@ -13,27 +13,39 @@ namespace {
 using cpu::Factor;
 
 // Up to this many rows (tokens being decoded) the product is bound by reading the weight: it is read once, in place and
-// as it is stored, by rows that are f32.
+// as it is stored.
 constexpr int64_t kFewRows = 16;
+
+// Rows of a weight [n, k] that a thread takes at a time: some eighths of few, so that threads end together, and of many
+// as much as makes their beginnings and ends cheap.
+int64_t few_rows_chunk(int64_t n, int64_t k) {
+  constexpr int64_t block = 16, most = int64_t{1} << 17;  // elements
+  const auto blocks = [](int64_t rows) { return std::max<int64_t>(1, rows / block) * block; };
+  return std::min(blocks(most / k), blocks((n + 7) / 8));
+}
 
 void few_rows(const cpu::Kernels& kernels, const Out& y, const In& x, const In& weight, const In& bias) {
   thread_local cpu::Scratch inputs, outputs;
-  const int64_t m = x.shape.rows(), n = weight.shape[0], k = weight.shape[1];
-  const int64_t chunk = std::max<int64_t>(16, (int64_t{1} << 16) / k / 16 * 16);  // 256 KB of an f32 weight
-  const bool direct = y.dtype == DType::F32;
+  const int64_t m = x.shape.rows(), n = weight.shape[0], k = weight.shape[1], chunk = few_rows_chunk(n, k);
+  const bool direct = y.dtype == DType::F32, pairs = x.dtype == DType::BF16 && kernels.bf16_dots;
   float* const sums = direct ? nullptr : outputs.take<float>(cpu::threads() * m * chunk);
-  float* const widened = x.dtype == DType::F32 ? nullptr : inputs.take<float>(m * k);
+  float* const widened = pairs || x.dtype == DType::F32 ? nullptr : inputs.take<float>(m * k);
   const float* from[kFewRows];
+  const bf16* words[kFewRows];
   for (int64_t i = 0; i < m; ++i) {
     if (widened) kernels.elementwise.cast(widened + i * k, cpu::row_of(x, i), k);
     from[i] = widened ? widened + i * k : x.row_of<float>(i);
+    words[i] = x.row_of<bf16>(i);
   }
   cpu::parallel_for(n, chunk, [&](int64_t begin, int64_t end) {
+    const float* const b = bias ? bias.as<float>() + begin : nullptr;
     float* to[kFewRows];
     for (int64_t i = 0; i < m; ++i)
       to[i] = direct ? y.row_of<float>(i) + begin : sums + (cpu::thread_index() * m + i) * chunk;
-    kernels.row_products.dots(m, end - begin, k, from, cpu::row_of(weight, begin), k,
-                              bias ? bias.as<float>() + begin : nullptr, to);
+    if (pairs)
+      kernels.bf16_dots(m, end - begin, k, words, weight.row_of<bf16>(begin), b, to);
+    else
+      kernels.decode.dots(m, end - begin, k, from, cpu::row_of(weight, begin), b, to);
     for (int64_t i = 0; i < m && !direct; ++i) kernels.elementwise.cast(cpu::row_of(y, i) + begin, to[i], end - begin);
   });
 }

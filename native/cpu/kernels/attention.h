@@ -37,11 +37,6 @@ struct AttentionKernels {
                            int64_t stride, const float* factor, bool add);
   // Σ x·y; of one dtype
   float (*dot)(ConstFloats x, ConstFloats y, int64_t n);
-
-  // One query: scores[s] becomes exp(scale·scores[s]) / Σ for s < n; returns the log of that sum.
-  float (*softmax)(float* scores, int64_t n, float scale);
-  // o[i] = Σs p[s]·v[s·stride + i], i < width; o and v of one dtype
-  void (*weighted_sum)(Floats o, const float* p, ConstFloats v, int64_t stride, int64_t n, int64_t width);
 };
 
 }  // namespace whisper::cpu

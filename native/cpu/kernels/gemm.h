@@ -1,4 +1,4 @@
-// The pieces of a matrix product: packing of panels, the register tile, and dot products for few rows.
+// The pieces of a matrix product: packing of panels, and the register tile.
 // cpu/gemm.cpp builds the whole product of them; attention uses them on its own tiles.
 #pragma once
 #include <cstdint>
@@ -127,13 +127,8 @@ class Multiplying {
   void (*end_)();
 };
 
-// Products without panels.
+// Sums without panels.
 struct RowProductKernels {
-  // y[i][j] = Σk x[i][k]·w[j·w_stride + k] + (bias ? bias[j] : 0) for i < m, j < n: for few rows x, where the weight is
-  // read only once, as it is stored, and packing it would cost more than the product.
-  void (*dots)(int64_t m, int64_t n, int64_t depth, const float* const* x, ConstFloats w, int64_t w_stride,
-               const float* bias, float* const* y);
-
   // sums[j] += Σ over `count` rows of source[first + r][j], j < columns
   void (*column_sums)(float* sums, const Rows& source, int64_t first, int64_t count, int64_t columns);
 };
