@@ -148,6 +148,11 @@ void fields(auto& f, DeviceInfo& o) {
   f.required("cuda", o.cuda);
 }
 
+void fields(auto& f, Roof& o) {
+  f.required("oneThread", o.one_thread);
+  f.required("allThreads", o.all_threads);
+}
+
 namespace js {
 
 // A tensor in host memory, in the checkpoint's layout where it is a parameter.

@@ -11,6 +11,7 @@
 #include "error.h"
 #include "fields.h"
 #include "instance.h"
+#include "stopwatch.h"
 
 namespace whisper::js {
 namespace {
@@ -59,6 +60,7 @@ Napi::Function Model::define(Napi::Env env) {
                          InstanceMethod<&Model::end_training>("endTraining"),
                          InstanceMethod<&Model::loss>("loss"),
                          InstanceMethod<&Model::generate>("generate"),
+                         InstanceMethod<&Model::time_encoder>("timeEncoder"),
                          InstanceMethod<&Model::logits>("logits"),
                          InstanceMethod<&Model::observe>("observe"),
                          InstanceMethod<&Model::read>("read"),
@@ -228,6 +230,24 @@ Napi::Value Model::generate(const Napi::CallbackInfo& info) {
                 [samples = std::move(samples), options = std::move(options)](Core& core, const Cancel& cancel) {
                   return whisper::generate(core.whisper, samples, options, cancel);
                 });
+  });
+}
+
+Napi::Value Model::time_encoder(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    auto samples = argument<std::vector<std::vector<float>>>(info, 0, "samples");
+    return call(info.Env(), [samples = std::move(samples)](Core& core, const Cancel&) {
+      Whisper& whisper = core.whisper;
+      Context c = whisper.context();
+      return c.tape.paused([&] {
+        Tensor features = whisper.features(samples);
+        c.backend.synchronize();
+        return milliseconds_of([&] {
+          const Tensor audio = whisper.encode(c, std::move(features));
+          c.backend.synchronize();
+        });
+      });
+    });
   });
 }
 

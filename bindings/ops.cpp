@@ -1,4 +1,4 @@
-// Every operation of ops.def as a function of JavaScript, for the tests.
+// Every operation of ops.def as a function of JavaScript, for the tests and for the benchmarks.
 #include "ops.h"
 
 #include <cctype>
@@ -13,6 +13,7 @@
 #include "convert.h"
 #include "error.h"
 #include "fields.h"
+#include "stopwatch.h"
 
 namespace whisper::js {
 
@@ -183,41 +184,70 @@ std::string camel_case(std::string_view name) {
   return out;
 }
 
-template <class... A>
-void bind(Napi::Object object, const std::shared_ptr<Backend>& backend, const char* op, const char* declaration,
-          void (Backend::*f)(A...)) {
+// use(operands, operation) decides how often the operation runs and makes the value that the function returns.
+template <class Use, class... A>
+void bind(Napi::Object object, const std::shared_ptr<Backend>& backend, const Use& use, const char* op,
+          const char* declaration, void (Backend::*f)(A...)) {
   const std::string name = camel_case(op);
-  auto call = [backend, f, name, names = parameter_names(declaration)](const Napi::CallbackInfo& info) {
+  auto call = [backend, use, f, name, names = parameter_names(declaration)](const Napi::CallbackInfo& info) {
     return guard(info.Env(), [&] {
       if (info.Length() != sizeof...(A))
         fail(Code::InvalidArgument, name, ": expected ", sizeof...(A), " operands, got ", info.Length());
       Operands operands(*backend);
-      [&]<size_t... I>(std::index_sequence<I...>) {
+      return [&]<size_t... I>(std::index_sequence<I...>) {
         const Path at(name.c_str());
         // Braces, because they alone fix the order of evaluation.
         std::tuple<A...> arguments{Argument<A>::from(operands, info[I], Path(names[I].c_str(), &at))...};
-        ((*backend).*f)(std::get<I>(arguments)...);
+        return use(info.Env(), operands, [&] {
+          ((*backend).*f)(std::get<I>(arguments)...);
+          backend->synchronize();
+        });
       }
       (std::index_sequence_for<A...>{});
-      backend->synchronize();
-      operands.copy_back();
-      return info.Env().Undefined();
     });
   };
   object.Set(name, Napi::Function::New(object.Env(), call, name));
 }
 
+std::shared_ptr<Backend> backend_of(const Napi::CallbackInfo& info) {
+  return open_backend(Js<std::string>::from(info[0], "device"));
+}
+
+template <class Use>
+Napi::Value all_ops(Napi::Env env, const std::shared_ptr<Backend>& backend, const Use& use) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("device", backend->name());
+#define OP(name, ...) bind(object, backend, use, #name, #__VA_ARGS__, &Backend::name);
+#include "ops.def"
+#undef OP
+  return object;
+}
+
 }  // namespace
 
 Napi::Value ops(const Napi::CallbackInfo& info) {
-  return guard(info.Env(), [&]() -> Napi::Value {
-    const std::shared_ptr<Backend> backend = open_backend(Js<std::string>::from(info[0], "device"));
-    Napi::Object object = Napi::Object::New(info.Env());
-    object.Set("device", backend->name());
-#define OP(name, ...) bind(object, backend, #name, #__VA_ARGS__, &Backend::name);
-#include "ops.def"
-#undef OP
-    return object;
+  return guard(info.Env(), [&] {
+    return all_ops(info.Env(), backend_of(info),
+                   [](Napi::Env env, Operands& operands, auto&& operation) -> Napi::Value {
+                     operation();
+                     operands.copy_back();
+                     return env.Undefined();
+                   });
+  });
+}
+
+Napi::Value op_times(const Napi::CallbackInfo& info) {
+  return guard(info.Env(), [&] {
+    const int repeats = Js<int>::from(info[1], "repeats");
+    if (repeats < 1) fail(Code::InvalidArgument, "repeats: expected at least 1, got ", repeats);
+    const std::shared_ptr<Backend> backend = backend_of(info);
+    if (Js<bool>::from(info[2], "fastProducts")) backend->fast_products();
+    return all_ops(info.Env(), backend, [repeats](Napi::Env env, Operands&, auto&& operation) -> Napi::Value {
+      auto times = Napi::Float64Array::New(env, static_cast<size_t>(repeats));
+      operation();
+      for (size_t i = 0; i < times.ElementLength(); ++i) times[i] = milliseconds_of(operation);
+      return times;
+    });
   });
 }
 

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "cpu/cpu_backend.h"
+#include "cpu/roof.h"
 #include "cpu/thread_pool.h"
 #include "cuda/cuda.h"
 
@@ -31,5 +32,7 @@ DeviceInfo device_info() {
   }
   return info;
 }
+
+std::map<std::string, Roof> measured_roofs() { return cpu::roofs(); }
 
 }  // namespace whisper

@@ -1,5 +1,6 @@
 // A place where tensors live and operations run: a CPU, a GPU, or nowhere (the memory planner's dry run).
 #pragma once
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -65,5 +66,15 @@ struct DeviceInfo {
 
 // Throws InvalidArgument when WHISPER_TUNE_ISA or WHISPER_TUNE_THREADS is wrong.
 DeviceInfo device_info();
+
+// The most that the CPU's arithmetic reaches in registers, in FLOP/s: what products and attention are measured beside.
+struct Roof {
+  double one_thread = 0;
+  double all_threads = 0;
+};
+
+// By the dtype of the factors, for those that the instruction set in use has instructions for; sums are f32. Measured
+// at each call, which takes about a tenth of a second per dtype.
+std::map<std::string, Roof> measured_roofs();
 
 }  // namespace whisper

@@ -35,6 +35,7 @@
       "native/cpu/memory_pool.cpp",
       "native/cpu/norm.cpp",
       "native/cpu/quantize.cpp",
+      "native/cpu/roof.cpp",
       "native/cpu/sgd.cpp",
       "native/cpu/thread_pool.cpp",
       "native/decode/generate.cpp",

@@ -138,6 +138,11 @@ export interface NativeModel {
     options: NativeGenerateOptions,
     cancel?: NativeCancel,
   ): Promise<NativeGenerated[]>;
+  /**
+   * For benchmarks: runs the encoder over these clips and returns the milliseconds it took, those of the features before
+   * it not counted. By the clock of {@link NativeAddon.opTimes}.
+   */
+  timeEncoder(samples: Float32Array[]): Promise<number>;
   /** For tests: logits `[rows, time, vocab]` of decoder inputs made from the labels. */
   logits(batch: NativeBatch): Promise<NativeTensor>;
   /** For tests: every observed hidden state of a forward pass, by name. */
@@ -194,8 +199,6 @@ export interface NativeAddon {
   logMel(samples: Float32Array, mels: number): Promise<{ data: Float32Array; frames: number; mels: number }>;
   /** Mean of the channels, then a polyphase FIR filter to the new rate. */
   resample(channels: Float32Array[], from: number, to: number): Promise<Float32Array>;
-  /** The same in the thread that calls, without a copy of its arguments. */
-  resampleSync(channels: Float32Array[], from: number, to: number): Float32Array;
   /** What this machine and this binary offer. */
   deviceInfo(): {
     devices: string[];
@@ -205,8 +208,19 @@ export interface NativeAddon {
     cuda: 'absent' | 'present';
     version: string;
   };
+  /**
+   * The most that the CPU's arithmetic reaches in registers by the instruction set in use, in FLOP/s, by the dtype of the
+   * factors. Measured at each call.
+   */
+  roofs(): Promise<Record<string, { oneThread: number; allThreads: number }>>;
   /** Every operation of ops.def on host tensors, in camelCase, for the tests. Reads WHISPER_TUNE_ISA at each call. */
   ops(device: string): NativeOps;
+  /**
+   * For benchmarks: the same operations, each of which runs once to warm up and then `repeats` times, and returns the
+   * milliseconds that each of those took. The clock is the wall's or, with one thread, the process's CPU time. Nothing is
+   * copied back. `fastProducts`: as precision `f32-fast` has them.
+   */
+  opTimes(device: string, repeats: number, fastProducts: boolean): NativeOpTimes;
   /** The package version it was built for. */
   readonly version: string;
 }
@@ -226,11 +240,17 @@ export interface NativeOperand {
   batchStride?: number;
 }
 
-/** By name: operands and scalars in the order of native/ops.def; null or undefined where one is absent. */
+/** Operands and scalars in the order of native/ops.def; null or undefined where one is absent. */
+export type NativeOperands = (NativeOperand | number | boolean | Record<string, number> | null | undefined)[];
+
+/** By name. */
 export type NativeOps = {
-  readonly [op: string]: (
-    ...operands: (NativeOperand | number | boolean | Record<string, number> | null | undefined)[]
-  ) => void;
+  readonly [op: string]: (...operands: NativeOperands) => void;
+} & { readonly device: string };
+
+/** By name. */
+export type NativeOpTimes = {
+  readonly [op: string]: (...operands: NativeOperands) => Float64Array;
 } & { readonly device: string };
 
 const require = createRequire(import.meta.url);

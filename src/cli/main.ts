@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Command as Program } from 'commander';
 import pc from 'picocolors';
 import { WhisperError } from '../errors.js';
+import { benchCommand } from './bench.js';
 import type { Command, Terminal } from './command.js';
 import { envCommand } from './env.js';
 import { evaluateCommand } from './evaluate.js';
@@ -21,6 +22,7 @@ const commands = [
   transcribeCommand,
   planCommand,
   optimizerCommand,
+  benchCommand,
   envCommand,
 ] as Command[];
 

@@ -112,6 +112,7 @@ export class FakeNative implements NativeModel {
     throw new Error('not in the stand-in');
   }
   observe = this.logits;
+  timeEncoder = this.logits;
   read = this.logits;
   accumulate = this.logits;
   async memory() {

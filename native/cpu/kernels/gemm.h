@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "cpu/kernels/floats.h"
+#include "cpu/kernels/roof.h"
 
 namespace whisper::cpu {
 
@@ -107,6 +108,7 @@ struct GemmKernels {
   // What a thread has to do before and after products; null: nothing.
   void (*begin)() = nullptr;
   void (*end)() = nullptr;
+  const RoofKernel* roof = nullptr;  // of the instructions that it is made of
 
   int64_t steps(int64_t depth) const { return (depth + depth_step - 1) / depth_step * depth_step; }
 };

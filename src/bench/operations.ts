@@ -1,0 +1,84 @@
+// Timing single operations of native/ops.def, each beside the same one of the peer.
+import { addon, type NativeOpTimes } from '../native.js';
+import {
+  type Bench,
+  beside,
+  checkWanted,
+  interleave,
+  type Measured,
+  type Result,
+  wanted,
+  withPeer,
+} from './benchmark.js';
+import { roofOf } from './machine.js';
+import type { Spread } from './measure.js';
+
+/** An operation on operands of certain sizes. */
+export interface Operation {
+  name: string;
+  /** What it computes, where arithmetic is what takes time … */
+  flops?: number;
+  /** … and what it has to read and to write, where memory is. */
+  bytes?: number;
+  /** What a peer is told to do, which it times itself; absent where it has nothing like it. */
+  peer?: Record<string, string | number | boolean>;
+  /** Makes the operands, and returns what runs it on them. */
+  prepare(): (times: NativeOpTimes) => Float64Array;
+}
+
+/** A turn repeats an operation for about so many milliseconds, but not more often than that. */
+const TURN = 100;
+const MOST_REPEATS = 50;
+
+/**
+ * Times every operation whose name has the text of `only` in it.
+ *
+ * @param script of the peer, which is sent an operation's `peer` with `repeats` as JSON
+ */
+export async function measureOperations(
+  bench: Bench,
+  operations: readonly Operation[],
+  script: string,
+  settings: object,
+): Promise<Result[]> {
+  const { device } = bench;
+  const fast = bench.precision === 'f32-fast';
+  checkWanted(bench, operations);
+  return withPeer(bench, script, settings, async (peer) => {
+    const results: Result[] = [];
+    for (const operation of wanted(bench, operations)) {
+      const run = operation.prepare();
+      const once = run(addon().opTimes(device, 1, fast))[0]!;
+      const repeats = Math.max(1, Math.min(MOST_REPEATS, Math.round(TURN / once)));
+      const times = addon().opTimes(device, repeats, fast);
+      const asked = peer && operation.peer;
+      const command = JSON.stringify({ ...operation.peer, repeats });
+      const [ours, theirs] = await interleave(
+        bench,
+        operation.name,
+        [async () => [...run(times)]],
+        asked ? [() => peer.turn(command)] : [],
+      );
+      const { flops, name } = operation;
+      results.push(
+        beside(
+          {
+            ...measured(name, operation, ours!),
+            ...(flops === undefined ? {} : { roof: roofOf(bench.machine, bench.precision) }),
+          },
+          asked && measured(peer.name, operation, theirs!),
+        ),
+      );
+    }
+    return results;
+  });
+}
+
+function measured(name: string, { flops, bytes }: Operation, msPerStep: Spread): Measured {
+  return {
+    name,
+    msPerStep,
+    ...(flops === undefined ? {} : { gflops: flops / msPerStep.median / 1e6 }),
+    ...(bytes === undefined ? {} : { gigabytesPerSecond: bytes / msPerStep.median / 1e6 }),
+  };
+}
