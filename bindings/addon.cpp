@@ -31,6 +31,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("plan", Napi::Function::New<plan>(env, "plan"));
   exports.Set("logMel", Napi::Function::New<log_mel>(env, "logMel"));
   exports.Set("resample", Napi::Function::New<resample>(env, "resample"));
+  exports.Set("resampleSync", Napi::Function::New<resample_sync>(env, "resampleSync"));
   exports.Set("deviceInfo", Napi::Function::New<device_info>(env, "deviceInfo"));
   exports.Set("roofs", Napi::Function::New<roofs>(env, "roofs"));
   exports.Set("setErrorClass", Napi::Function::New<set_error_class>(env, "setErrorClass"));

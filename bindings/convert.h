@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -96,11 +97,16 @@ struct Js<T> {
 // Typed arrays are copied in, because another thread will read them, and out, because the engine reuses its memory.
 template <class T, napi_typedarray_type Type>
 struct JsTyped {
-  static std::vector<T> from(Napi::Value v, const Path& at) {
+  // Where it lies: only for this thread, and until JavaScript runs again.
+  static std::span<const T> span(Napi::Value v, const Path& at) {
     if (!v.IsTypedArray() || v.As<Napi::TypedArray>().TypedArrayType() != Type)
       unexpected(at, Type == napi_float32_array ? "a Float32Array" : "an Int32Array", v);
     const auto a = v.As<Napi::TypedArrayOf<T>>();
-    return {a.Data(), a.Data() + a.ElementLength()};
+    return {a.Data(), a.ElementLength()};
+  }
+  static std::vector<T> from(Napi::Value v, const Path& at) {
+    const std::span<const T> a = span(v, at);
+    return {a.begin(), a.end()};
   }
   static Napi::Value to(Napi::Env env, const std::vector<T>& v) {
     auto a = Napi::TypedArrayOf<T>::New(env, v.size(), Type);
@@ -112,6 +118,10 @@ template <>
 struct Js<std::vector<float>> : JsTyped<float, napi_float32_array> {};
 template <>
 struct Js<std::vector<int32_t>> : JsTyped<int32_t, napi_int32_array> {};
+template <>
+struct Js<std::span<const float>> {
+  static std::span<const float> from(Napi::Value v, const Path& at) { return Js<std::vector<float>>::span(v, at); }
+};
 
 template <class T>
 struct Js<std::vector<T>> {

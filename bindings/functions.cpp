@@ -2,6 +2,7 @@
 #include "functions.h"
 
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -29,16 +30,23 @@ LogMel log_mel_of(const std::vector<float>& samples, int mels) {
   return out;
 }
 
-std::vector<float> resampled(const std::vector<std::vector<float>>& channels, int from, int to) {
-  std::vector<const float*> pointers;
-  for (const std::vector<float>& channel : channels) {
+// Channels that are all of one length, as they are and not copied.
+template <class Channel>
+Channels channels_of(const std::vector<Channel>& channels, std::vector<const float*>& pointers) {
+  for (const Channel& channel : channels) {
     if (channel.size() != channels[0].size())
       fail(Code::ShapeMismatch, "channels: of ", channels[0].size(), " and of ", channel.size(), " samples");
     pointers.push_back(channel.data());
   }
-  const size_t n = channels.empty() ? 0 : channels[0].size();
-  const std::vector<float> mono = downmix(pointers.data(), pointers.size(), n);
-  return whisper::resample(mono.data(), mono.size(), from, to);
+  return {pointers.data(), pointers.size(), channels.empty() ? 0 : static_cast<int64_t>(channels[0].size())};
+}
+
+std::vector<float> resampled(const std::vector<std::vector<float>>& channels, int from, int to) {
+  std::vector<const float*> pointers;
+  const Channels audio = channels_of(channels, pointers);
+  std::vector<float> out(static_cast<size_t>(resampled_length(audio.samples, from, to)));
+  whisper::resample(audio, from, to, out.data());
+  return out;
 }
 
 }  // namespace
@@ -78,6 +86,20 @@ Napi::Value resample(const Napi::CallbackInfo& info) {
     const int from = Js<int>::from(info[1], "from"), to = Js<int>::from(info[2], "to");
     return on_thread_pool(
         info.Env(), [from, to, channels = std::move(channels)] { return settled(resampled(channels, from, to)); });
+  });
+}
+
+// In the thread that calls, from JavaScript's memory into JavaScript's memory: for a thread that has nothing else to
+// do.
+Napi::Value resample_sync(const Napi::CallbackInfo& info) {
+  return guard(info.Env(), [&]() -> Napi::Value {
+    const auto spans = Js<std::vector<std::span<const float>>>::from(info[0], "channels");
+    const int from = Js<int>::from(info[1], "from"), to = Js<int>::from(info[2], "to");
+    std::vector<const float*> pointers;
+    const Channels audio = channels_of(spans, pointers);
+    auto out = Napi::Float32Array::New(info.Env(), static_cast<size_t>(resampled_length(audio.samples, from, to)));
+    whisper::resample(audio, from, to, out.Data());
+    return out;
   });
 }
 

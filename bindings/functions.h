@@ -9,5 +9,6 @@ Napi::Value roofs(const Napi::CallbackInfo& info);        // roofs(), a promise
 Napi::Value plan(const Napi::CallbackInfo& info);         // plan(dims, options), a promise
 Napi::Value log_mel(const Napi::CallbackInfo& info);      // logMel(samples, mels), a promise
 Napi::Value resample(const Napi::CallbackInfo& info);     // resample(channels, from, to), a promise
+Napi::Value resample_sync(const Napi::CallbackInfo& info);
 
 }  // namespace whisper::js

@@ -199,6 +199,8 @@ export interface NativeAddon {
   logMel(samples: Float32Array, mels: number): Promise<{ data: Float32Array; frames: number; mels: number }>;
   /** Mean of the channels, then a polyphase FIR filter to the new rate. */
   resample(channels: Float32Array[], from: number, to: number): Promise<Float32Array>;
+  /** The same in the thread that calls, without a copy of its arguments. */
+  resampleSync(channels: Float32Array[], from: number, to: number): Float32Array;
   /** What this machine and this binary offer. */
   deviceInfo(): {
     devices: string[];

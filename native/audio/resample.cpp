@@ -16,6 +16,7 @@
 #include <numbers>
 #include <numeric>
 #include <utility>
+#include <vector>
 
 #include "core/error.h"
 
@@ -43,7 +44,6 @@ double bessel(double x) {
 
 struct Filter {
   Filter(int64_t from, int64_t to);
-  const float* row(int64_t phase) const { return &taps[phase * width]; }
 
   int64_t from, to;  // in lowest terms
   int64_t before;    // samples before `whole` that an output sees
@@ -89,52 +89,51 @@ std::shared_ptr<const Filter> filter_for(int64_t from, int64_t to) {
   return made[{from, to}] = std::make_shared<const Filter>(from, to);
 }
 
-// Four lanes are what every machine has, so that the sums are the same everywhere.
-typedef float Lanes __attribute__((vector_size(16)));
+// Eight sums of every eighth product each, on vectors of whatever width: the same sums on every machine.
+typedef float Lanes __attribute__((vector_size(32)));
+inline constexpr int64_t lanes = 8;
 
-inline Lanes load(const float* p) {
-  Lanes v;
-  std::memcpy(&v, p, sizeof v);
-  return v;
-}
-inline float sum(Lanes v) { return (v[0] + v[2]) + (v[1] + v[3]); }
-
-// to[i] = a·b[i] of n numbers, a multiple of eight. Eight sums at once hide the latency of additions.
-inline void dot4(const float* a, const float* const* b, int64_t n, float* to) {
-  Lanes even[4]{}, odd[4]{};
-  for (int64_t j = 0; j < n; j += 8) {
-    const Lanes x = load(a + j), y = load(a + j + 4);
+// to[i] = a·b[i] of n numbers, a multiple of eight. Four at once share what is read of a.
+[[gnu::always_inline]] inline void dot4(const float* a, const float* const* b, int64_t n, float* to) {
+  Lanes sums[4]{};
+  for (int64_t j = 0; j < n; j += lanes) {
+    Lanes x, y;
+    std::memcpy(&x, a + j, sizeof x);
     for (int i = 0; i < 4; ++i) {
-      even[i] += x * load(b[i] + j);
-      odd[i] += y * load(b[i] + j + 4);
+      std::memcpy(&y, b[i] + j, sizeof y);
+      sums[i] += x * y;
     }
   }
-  for (int i = 0; i < 4; ++i) to[i] = sum(even[i] + odd[i]);
+  for (int i = 0; i < 4; ++i) {
+    const Lanes& s = sums[i];
+    to[i] = ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+  }
 }
 
 // Four outputs of the same phase at a time, which are `to` apart, share their row. x[0] is the first input.
-void run_exact(const Filter& f, const float* x, float* y, int64_t count) {
+[[gnu::always_inline]] inline void exactly(const Filter& f, const float* x, float* y, int64_t count) {
   for (int64_t start = 0; start < count; start += 4 * f.to) {
-    for (int64_t m = start; m < std::min(start + f.to, count); ++m) {
-      const int64_t at = m * f.from, present = std::min<int64_t>(4, (count - m + f.to - 1) / f.to);
+    const int64_t end = start + f.to < count ? start + f.to : count;
+    for (int64_t m = start; m < end; ++m) {
+      const int64_t at = m * f.from, left = (count - m + f.to - 1) / f.to, present = left < 4 ? left : 4;
       const float* windows[4];
       for (int64_t i = 0; i < 4; ++i) windows[i] = x + at / f.to - f.before + (i < present ? i * f.from : 0);
       float sums[4];
-      dot4(f.row(at % f.to), windows, f.width, sums);
+      dot4(&f.taps[at % f.to * f.width], windows, f.width, sums);
       for (int64_t i = 0; i < present; ++i) y[m + i * f.to] = sums[i];
     }
   }
 }
 
 // Lagrange interpolation between the four rows around the phase.
-void run_interpolated(const Filter& f, const float* x, float* y, int64_t count) {
+[[gnu::always_inline]] inline void interpolated(const Filter& f, const float* x, float* y, int64_t count) {
   for (int64_t m = 0; m < count; ++m) {
     const int64_t at = m * f.from;
     const double phase = static_cast<double>(at % f.to) / f.to * f.phases;
     const auto nearest = static_cast<int64_t>(phase);
     const auto t = static_cast<float>(phase - nearest);
     const float* rows[4];
-    for (int64_t i = 0; i < 4; ++i) rows[i] = f.row(nearest + i);
+    for (int64_t i = 0; i < 4; ++i) rows[i] = &f.taps[(nearest + i) * f.width];
     float s[4];
     dot4(x + at / f.to - f.before, rows, f.width, s);
     const float below = t * (t - 1) / 6, above = (t + 1) * (t - 2) / 2;
@@ -142,37 +141,74 @@ void run_interpolated(const Filter& f, const float* x, float* y, int64_t count) 
   }
 }
 
-}  // namespace
+// The two of them, compiled for the baseline and for AVX2, where eight lanes are one register.
+using Run = void (*)(const Filter&, const float*, float*, int64_t);
+void run_exact(const Filter& f, const float* x, float* y, int64_t count) { exactly(f, x, y, count); }
+void run_interpolated(const Filter& f, const float* x, float* y, int64_t count) { interpolated(f, x, y, count); }
 
-std::vector<float> resample(const float* samples, size_t n, int from, int to) {
-  for (const int rate : {from, to}) {
-    if (rate < lowest_rate || rate > highest_rate) {
-      fail(Code::InvalidArgument, "a sample rate must be from ", lowest_rate, " to ", highest_rate, " Hz, not ", rate);
-    }
-  }
-  if (from == to) return {samples, samples + n};
-  const int divisor = std::gcd(from, to);
-  const auto filter = filter_for(from / divisor, to / divisor);
-  const int64_t count = (static_cast<int64_t>(n) * filter->to + filter->from - 1) / filter->from;
+#if defined(__x86_64__)
+[[gnu::target("avx2")]] void run_exact_avx2(const Filter& f, const float* x, float* y, int64_t count) {
+  exactly(f, x, y, count);
+}
+[[gnu::target("avx2")]] void run_interpolated_avx2(const Filter& f, const float* x, float* y, int64_t count) {
+  interpolated(f, x, y, count);
+}
+#endif
 
-  std::vector<float> padded(n + 2 * filter->width);
-  float* x = padded.data() + filter->width;
-  std::copy_n(samples, n, x);
-  std::vector<float> y(count);
-  (filter->exact ? run_exact : run_interpolated)(*filter, x, y.data(), count);
-  return y;
+Run run_of(const Filter& f, Instructions instructions) {
+#if defined(__x86_64__)
+  if (instructions == Instructions::best && __builtin_cpu_supports("avx2"))
+    return f.exact ? run_exact_avx2 : run_interpolated_avx2;
+#endif
+  return f.exact ? run_exact : run_interpolated;
 }
 
-std::vector<float> downmix(const float* const* channels, size_t count, size_t n) {
-  if (count == 0) fail(Code::InvalidArgument, "audio must have at least one channel");
-  std::vector<float> mean(channels[0], channels[0] + n);
-  for (size_t c = 1; c < count; ++c) {
-    for (size_t i = 0; i < n; ++i) mean[i] += channels[c][i];
+void check_rate(int rate) {
+  if (rate < lowest_rate || rate > highest_rate)
+    fail(Code::InvalidArgument, "a sample rate must be from ", lowest_rate, " to ", highest_rate, " Hz, not ", rate);
+}
+
+// to[i] = mean of the channels at first + i; silence beyond their n samples.
+void mean_of(const Channels& c, int64_t first, int64_t count, float* to) {
+  const int64_t begin = std::clamp<int64_t>(-first, 0, count),
+                end = std::clamp<int64_t>(c.samples - first, begin, count);
+  std::fill(to, to + begin, 0.0f);
+  std::copy(c.channels[0] + first + begin, c.channels[0] + first + end, to + begin);
+  for (size_t k = 1; k < c.count; ++k) {
+    for (int64_t i = begin; i < end; ++i) to[i] += c.channels[k][first + i];
   }
-  if (count > 1) {
-    for (float& x : mean) x /= static_cast<float>(count);
+  if (c.count > 1) {
+    for (int64_t i = begin; i < end; ++i) to[i] /= static_cast<float>(c.count);
   }
-  return mean;
+  std::fill(to + end, to + count, 0.0f);
+}
+
+}  // namespace
+
+int64_t resampled_length(int64_t samples, int from, int to) {
+  check_rate(from);
+  check_rate(to);
+  const int divisor = std::gcd(from, to);
+  return (samples * (to / divisor) + from / divisor - 1) / (from / divisor);
+}
+
+void resample(const Channels& channels, int from, int to, float* out, Instructions instructions) {
+  if (channels.count == 0) fail(Code::InvalidArgument, "audio must have at least one channel");
+  const int64_t count = resampled_length(channels.samples, from, to);
+  if (from == to) return mean_of(channels, 0, count, out);
+  const int divisor = std::gcd(from, to);
+  const auto filter = filter_for(from / divisor, to / divisor);
+  const Run run = run_of(*filter, instructions);
+
+  // In pieces that begin at a sample of the input and whose input stays in the cache.
+  const int64_t piece = std::max<int64_t>(1, 4096 / (4 * filter->to)) * 4 * filter->to;
+  const auto reach = [&](int64_t outputs) { return (outputs - 1) * filter->from / filter->to + filter->width; };
+  std::vector<float> input(reach(std::min(piece, count)));
+  for (int64_t start = 0; start < count; start += piece) {
+    const int64_t outputs = std::min(piece, count - start), at = start / filter->to * filter->from;
+    mean_of(channels, at - filter->before, reach(outputs), input.data());
+    run(*filter, input.data() + filter->before, out + start, outputs);
+  }
 }
 
 }  // namespace whisper

@@ -127,6 +127,31 @@ describe('resampling', () => {
     expect(await addon().resample([left, right], 48000, 16000)).toEqual(new Float32Array(1600));
   });
 
+  it('gives the same in the thread that calls, which changes nothing of what it is given', async () => {
+    const channels = [noise(30_001, 1), noise(30_001, 2).subarray(0)];
+    const before = structuredClone(channels);
+    for (const from of [8000, 16000, 44100, 48000, 44101]) {
+      const expected = await addon().resample(channels, from, 16000);
+      expect(addon().resampleSync(channels, from, 16000)).toEqual(expected);
+    }
+    expect(channels).toEqual(before);
+  });
+
+  it('gives the same wherever a clip is cut into pieces', async () => {
+    // More than one piece of 4,096 outputs, and ends that leave a window half outside.
+    for (const from of [48000, 44100, 8000]) {
+      const x = noise(from);
+      const whole = await resample(x, from, 16000);
+      const reach = 600;
+      for (const start of [0, from / 4, from / 2]) {
+        // A quarter and a half of a second are whole numbers of samples at all rates.
+        const part = await resample(x.subarray(start), from, 16000);
+        const expected = whole.subarray(whole.length - part.length);
+        expect(part.subarray(start ? reach : 0)).toEqual(expected.subarray(start ? reach : 0));
+      }
+    }
+  });
+
   it('gives the same when several calls make the same filter at once', async () => {
     const x = noise(3000);
     const all = await Promise.all(Array.from({ length: 8 }, () => resample(x, 37800, 16000)));

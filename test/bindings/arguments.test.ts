@@ -134,6 +134,12 @@ describe('arguments', () => {
     ],
     ['no mels', 'mels: expected at least 1, got 0', () => addon().logMel(new Float32Array(400), 0)],
     ['no channels', 'at least one channel', () => addon().resample([], 8000, 16000)],
+    ['no channels at once', 'at least one channel', async () => addon().resampleSync([], 8000, 16000)],
+    [
+      'a channel that is none',
+      'channels[1]: expected a Float32Array, got an Int32Array',
+      async () => addon().resampleSync([new Float32Array(1), new Int32Array(1)] as Any, 8000, 16000),
+    ],
   ])('names %s', async (_, message, call) => {
     const error = await failure(call);
     expect(error.code).toBe('ERR_INVALID_ARGUMENT');
@@ -148,6 +154,10 @@ describe('arguments', () => {
 
   it.each<[string, () => unknown]>([
     ['ERR_SHAPE_MISMATCH', () => addon().resample([new Float32Array(3), new Float32Array(4)], 8000, 16000)],
+    [
+      'ERR_SHAPE_MISMATCH',
+      async () => addon().resampleSync([new Float32Array(3), new Float32Array(4)], 8000, 16000),
+    ],
     [
       'ERR_OUT_OF_MEMORY',
       () =>

@@ -4,9 +4,10 @@ import { copyFileSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { pageChecksum } from '../../src/data/decode/ogg.js';
-import { type DecodeReply, DecoderPool } from '../../src/data/decode/pool.js';
+import { type DecodeJob, type DecodeReply, type Decoder, DecoderPool } from '../../src/data/decode/pool.js';
 import { loadSamples, readAudio } from '../../src/data/decode/samples.js';
 import { readFrames } from '../../src/data/decode/webm.js';
+import { addon } from '../../src/native.js';
 import { folder, golden, signal, snr, wav } from './signal.js';
 
 const pool = new DecoderPool({ threads: 2 });
@@ -52,6 +53,33 @@ describe('a decoding thread', () => {
     expect(again).toEqual(decoded);
   });
 
+  it.each(files)('brings %s to one channel at another rate when asked to', async (name) => {
+    const own = audio(await pool.decode({ path: golden(name) }));
+    const brought = audio(await pool.decode({ path: golden(name), sampleRate: 16000 }));
+    const samples = await addon().resample(own.channels, own.sampleRate, 16000);
+    expect(brought).toEqual({ channels: [samples], sampleRate: 16000 });
+  });
+
+  it('decodes alike what comes after a damaged file', async () => {
+    const one = new DecoderPool({ threads: 1 });
+    try {
+      for (const name of ['mono.flac', 'stereo.ogg', 'mono.mp3', 'mono.opus']) {
+        const expected = await pool.decode({ path: golden(name) });
+        const bytes = readFileSync(golden(name));
+        for (const [from, to] of [
+          [0, bytes.length >> 1],
+          [bytes.length >> 2, bytes.length],
+        ] as const) {
+          const damaged = await one.decode({ bytes: Buffer.from(bytes).fill(0x55, from + 100, to) });
+          expect(damaged).not.toEqual(expected);
+          expect(await one.decode({ bytes })).toEqual(expected);
+        }
+      }
+    } finally {
+      await one.close();
+    }
+  });
+
   it('goes by the bytes, not by the name', async () => {
     const root = folder({ 'wrong.wav': readFileSync(golden('mono.mp3')) });
     expect(audio(await pool.decode({ path: join(root, 'wrong.wav') })).channels[0]).toHaveLength(16000);
@@ -86,11 +114,11 @@ describe('a decoding thread', () => {
       readFileSync(golden('mono.flac')).subarray(0, 60),
       /flac: there is no audio in it/,
     ],
-    [
-      'floats that are none',
-      wav([Float32Array.of(0, Number.NaN)], { bits: 32, float: true }),
+    ...[Number.NaN, Infinity, -Infinity].map((value): [string, Uint8Array, RegExp] => [
+      `a sample that is ${value}`,
+      wav([Float32Array.of(0, 1), Float32Array.of(value, 1)], { bits: 32, float: true }),
       /no finite numbers/,
-    ],
+    ]),
   ])('refuses %s', async (_, bytes, message) => {
     expect(await pool.decode({ bytes })).toEqual({
       outcome: 'undecodable',
@@ -178,7 +206,21 @@ describe('readAudio', () => {
     });
   });
 
-  it('resamples what is not mono at 16 kHz', async () => {
+  it('asks the thread for mono at 16 kHz, and leaves the rest of it as it is', async () => {
+    const jobs: DecodeJob[] = [];
+    const samples = Float32Array.of(7);
+    const decoder: Decoder = {
+      threads: 1,
+      async decode(job) {
+        jobs.push(job);
+        return { outcome: 'decoded', audio: { channels: [samples], sampleRate: 16000 } };
+      },
+    };
+    expect((await readAudio('a.mp3', { decoder })).samples).toBe(samples);
+    expect(jobs).toEqual([{ path: 'a.mp3', sampleRate: 16000 }]);
+  });
+
+  it('resamples what a decoder has left at another rate', async () => {
     const calls: [number, number, number][] = [];
     const resample = async (channels: Float32Array[], from: number, to: number) => {
       calls.push([channels.length, from, to]);

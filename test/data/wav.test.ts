@@ -35,11 +35,30 @@ describe('decodeWav', () => {
     expect([...decodeWav(file).channels[0]!]).toEqual([-1, Math.fround(1 - 2 ** -23), 0]);
   });
 
-  it('reads bytes that do not begin on an even address', () => {
-    const file = wav([left]);
-    const shifted = new Uint8Array(file.length + 1);
-    shifted.set(file, 1);
-    expect(snr(decodeWav(shifted.subarray(1)).channels[0]!, left)).toBeGreaterThan(80);
+  it.each<[string, WavOptions]>([
+    ['16 bits', { bits: 16 }],
+    ['24 bits', { bits: 24 }],
+    ['32-bit floats', { bits: 32, float: true }],
+  ])('reads %s wherever the bytes begin', (_, options) => {
+    const file = wav([left, right], options);
+    const expected = decodeWav(file);
+    for (const shift of [0, 1, 2, 3]) {
+      const shifted = new Uint8Array(file.length + shift);
+      shifted.set(file, shift);
+      // Unlike that of a Uint8Array, a Buffer's slice is no copy.
+      for (const bytes of [shifted, Buffer.from(shifted.buffer)]) {
+        expect(decodeWav(bytes.subarray(shift))).toEqual(expected);
+      }
+    }
+  });
+
+  it('reads what is there of a last sample that is cut in two', () => {
+    for (const options of [{ bits: 16 }, { bits: 24 }, { bits: 32, float: true }] as const) {
+      const file = wav([left], options);
+      expect(decodeWav(file.subarray(0, file.length - 1)).channels[0]).toEqual(
+        decodeWav(file).channels[0]!.subarray(0, left.length - 1),
+      );
+    }
   });
 
   it('says how much of a cut-off file is there', () => {

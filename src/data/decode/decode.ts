@@ -28,21 +28,41 @@ function result(decoded: WasmDecoded, damage: string | undefined): DecodedAudio 
   return audio;
 }
 
-// A decoder is made for each file (3 ms): one that met a damaged file may be left in any state.
-async function withDecoder<D extends { ready: Promise<void>; free(): void }, T>(
-  decoder: D,
-  use: (decoder: D) => T | Promise<T>,
-): Promise<T> {
+// A decoder is made for each file (1 to 4 ms): one that met a damaged file may be left in any state.
+async function decodeMpeg(bytes: Uint8Array) {
+  const decoder = new MPEGDecoder();
   await decoder.ready;
-  const used = await use(decoder);
+  const decoded = decoder.decode(bytes);
   decoder.free();
-  return used;
+  return decoded;
 }
+
+/** A decoder that makes itself anew at the end of a file, and so serves the next one. */
+interface FileDecoder {
+  ready: Promise<void>;
+  decodeFile(bytes: Uint8Array): Promise<WasmDecoded & { samplesDecoded: number }>;
+}
+
+/** Decodes with the decoder of the file before, or with another where that one failed. */
+function reusing(make: () => FileDecoder): FileDecoder['decodeFile'] {
+  let spare: FileDecoder | undefined;
+  return async (bytes) => {
+    const decoder = spare ?? make();
+    spare = undefined;
+    await decoder.ready;
+    const decoded = await decoder.decodeFile(bytes);
+    spare = decoder;
+    return decoded;
+  };
+}
+
+const decodeWithFlac = reusing(() => new FLACDecoder());
+const decodeWithVorbis = reusing(() => new OggVorbisDecoder());
 
 async function decodeMp3(bytes: Uint8Array): Promise<DecodedAudio> {
   const frame = firstFrame(bytes);
   if (!frame) throw new UndecodableAudio('mp3: there is no frame in it');
-  const decoded = await withDecoder(new MPEGDecoder(), (decoder) => decoder.decode(bytes));
+  const decoded = await decodeMpeg(bytes);
   // libmpg123 is asked for two channels always; those of a mono file are equal.
   if (frame.channels === 1) decoded.channelData.length = Math.min(1, decoded.channelData.length);
   const missing = missingAudio(mpegLength(bytes), decoded.samplesDecoded, 2 * frame.samples);
@@ -50,17 +70,17 @@ async function decodeMp3(bytes: Uint8Array): Promise<DecodedAudio> {
 }
 
 async function decodeFlac(bytes: Uint8Array): Promise<DecodedAudio> {
-  const decoded = await withDecoder(new FLACDecoder(), (decoder) => decoder.decodeFile(bytes));
+  const decoded = await decodeWithFlac(bytes);
   return result(decoded, damaged(decoded.errors) ?? missingAudio(flacLength(bytes), decoded.samplesDecoded));
 }
 
 async function decodeOggFlac(bytes: Uint8Array): Promise<DecodedAudio> {
-  const decoded = await withDecoder(new FLACDecoder(), (decoder) => decoder.decodeFile(bytes));
+  const decoded = await decodeWithFlac(bytes);
   return result(decoded, oggDamage(bytes) ?? damaged(decoded.errors));
 }
 
 async function decodeVorbis(bytes: Uint8Array): Promise<DecodedAudio> {
-  const decoded = await withDecoder(new OggVorbisDecoder(), (decoder) => decoder.decodeFile(bytes));
+  const decoded = await decodeWithVorbis(bytes);
   return result(decoded, oggDamage(bytes) ?? damaged(decoded.errors));
 }
 
@@ -110,15 +130,21 @@ function checked(decoded: DecodedAudio, format: string): DecodedAudio {
   const samples = channels[0]?.length ?? 0;
   if (samples === 0)
     throw new UndecodableAudio(`${format}: there is no audio in it${damage ? ` (${damage})` : ''}`);
-  if (!(sampleRate >= 1000 && sampleRate <= 1_000_000)) {
+  if (!(sampleRate >= 1000 && sampleRate <= 768_000)) {
     throw new UndecodableAudio(`${format}: a rate of ${sampleRate} Hz`);
   }
   for (const channel of channels) {
     // NaN and infinity, possible in float wav files, would reach the loss.
-    if (!channel.every(Number.isFinite))
-      throw new UndecodableAudio(`${format}: samples that are no finite numbers`);
+    if (!allFinite(channel)) throw new UndecodableAudio(`${format}: samples that are no finite numbers`);
   }
   return decoded;
+}
+
+/** A number times 0 is 0, but for infinities and NaN; a loop over the sum is ten times as fast as `every`. */
+function allFinite(samples: Float32Array): boolean {
+  let sum = 0;
+  for (let i = 0; i < samples.length; i++) sum += samples[i]! * 0;
+  return sum === 0;
 }
 
 function begins(bytes: Uint8Array): string {

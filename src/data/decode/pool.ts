@@ -14,6 +14,8 @@ export interface DecodeJob {
   bytes?: Uint8Array;
   /** Files whose header says that they are outside are not decoded. */
   limits?: { minSeconds: number; maxSeconds: number };
+  /** Hz: the channels are mixed to one and brought to this rate; without it they stay as they are in the file. */
+  sampleRate?: number;
 }
 
 export type DecodeReply =

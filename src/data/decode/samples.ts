@@ -1,4 +1,4 @@
-// From a reference to audio to mono samples at 16 kHz: decode on a thread, then downmix and resample natively.
+// From a reference to audio to mono samples at 16 kHz: decoded, mixed and resampled on a thread.
 
 import { WhisperError } from '../../errors.js';
 import { addon } from '../../native.js';
@@ -33,6 +33,7 @@ const nativeResample: Resample = (channels, from, to) => addon().resample(channe
  */
 export async function loadSamples(audio: AudioReference, options: LoadOptions = {}): Promise<Loaded> {
   const resample = options.resample ?? nativeResample;
+  // What comes from a decoding thread is mono at 16 kHz already.
   const bring = async (channels: Float32Array[], from: number): Promise<Float32Array> =>
     channels.length === 1 && from === sampleRate ? channels[0]! : resample(channels, from, sampleRate);
 
@@ -41,6 +42,7 @@ export async function loadSamples(audio: AudioReference, options: LoadOptions = 
     return { samples: await bring([audio.samples], audio.sampleRate) };
   }
   const job: DecodeJob = { ...audio };
+  if (!options.resample) job.sampleRate = sampleRate;
   if (options.limits) job.limits = options.limits;
   const reply = await (options.decoder ?? decoderPool()).decode(job);
   switch (reply.outcome) {

@@ -86,6 +86,41 @@ function sampleReader(view: DataView, { encoding, bits }: WavHeader): (offset: n
   return (at) => view.getInt32(at, true) / 2147483648;
 }
 
+const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
+/** The commonest encodings as a typed array, which is read several times as fast, and what full scale is in them. */
+function asTypedArray(
+  data: Uint8Array,
+  { encoding, bits }: WavHeader,
+): { numbers: Int16Array | Float32Array; scale: number } | undefined {
+  const shorts = encoding === pcm && bits === 16;
+  if (!littleEndian || !(shorts || (encoding === float && bits === 32))) return undefined;
+  const width = bits / 8;
+  // Typed arrays begin at multiples of their width.
+  const { buffer, byteOffset, length } = data.byteOffset % width === 0 ? data : new Uint8Array(data);
+  const count = Math.floor(length / width);
+  return shorts
+    ? { numbers: new Int16Array(buffer, byteOffset, count), scale: 32768 }
+    : { numbers: new Float32Array(buffer, byteOffset, count), scale: 1 };
+}
+
+/** One channel of interleaved samples as numbers in [-1, 1). */
+function readChannel(bytes: Uint8Array, header: WavHeader, channel: number, samples: number): Float32Array {
+  const { channels, bits, dataStart } = header;
+  const out = new Float32Array(samples);
+  const typed = asTypedArray(bytes.subarray(dataStart), header);
+  if (typed) {
+    const { numbers, scale } = typed;
+    for (let i = 0, at = channel; i < samples; i++, at += channels) out[i] = numbers[at]! / scale;
+    return out;
+  }
+  const width = bits / 8;
+  const read = sampleReader(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), header);
+  const stride = channels * width;
+  for (let i = 0, at = dataStart + channel * width; i < samples; i++, at += stride) out[i] = read(at);
+  return out;
+}
+
 /** @throws UndecodableAudio for a broken header or a codec that is not PCM. */
 export function decodeWav(bytes: Uint8Array): DecodedAudio {
   const header = readWavHeader(bytes);
@@ -93,19 +128,15 @@ export function decodeWav(bytes: Uint8Array): DecodedAudio {
   if (!isPlainWav(header))
     throw new UndecodableAudio(`wav: unknown encoding ${header.encoding} with ${bits} bits`);
   if (count < 1 || count > 64) throw new UndecodableAudio(`wav: ${count} channels`);
-  if (sampleRate < 1000 || sampleRate > 1_000_000)
+  if (sampleRate < 1000 || sampleRate > 768_000)
     throw new UndecodableAudio(`wav: a rate of ${sampleRate} Hz`);
   const width = bits / 8;
   const promised = wavLength(header);
   const present = Math.floor((bytes.length - dataStart) / (count * width));
   const samples = Math.min(present, promised?.samples ?? present);
-  const read = sampleReader(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), header);
-  const channels = Array.from({ length: count }, (_, channel) => {
-    const out = new Float32Array(samples);
-    for (let i = 0, at = dataStart + channel * width; i < samples; i++, at += count * width)
-      out[i] = read(at);
-    return out;
-  });
+  const channels = Array.from({ length: count }, (_, channel) =>
+    readChannel(bytes, header, channel, samples),
+  );
   const decoded: DecodedAudio = { channels, sampleRate };
   const damage = missingAudio(promised, present);
   if (damage !== undefined) decoded.damage = damage;

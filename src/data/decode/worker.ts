@@ -1,8 +1,9 @@
-// A decoding thread: reads one file, decodes it and hands its samples over without a copy.
+// A decoding thread: reads one file, decodes it, mixes and resamples it, and hands its samples over without a copy.
 import { open, realpath } from 'node:fs/promises';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
+import { addon } from '../../native.js';
 import { liesIn } from '../folder.js';
-import { UndecodableAudio } from './audio.js';
+import { type DecodedAudio, UndecodableAudio } from './audio.js';
 import { decodeBytes } from './decode.js';
 import type { DecodeJob, DecodeReply } from './pool.js';
 import { promisedLength, sniff } from './sniff.js';
@@ -35,45 +36,60 @@ function outside(head: Uint8Array, limits: DecodeJob['limits']): DecodeReply | u
   return undefined;
 }
 
-async function readWhole(path: string, limits: DecodeJob['limits']): Promise<Uint8Array | DecodeReply> {
+/** The whole file, or why it need not be read. */
+async function read(path: string, limits: DecodeJob['limits']): Promise<Uint8Array | DecodeReply> {
   const file = await open(path, 'r');
   try {
     const { size } = await file.stat();
-    if (limits && size > headBytes) {
-      const head = new Uint8Array(headBytes);
-      const { bytesRead } = await file.read(head, 0, headBytes, 0);
-      const skipped = outside(head.subarray(0, bytesRead), limits);
+    if (size > 2 ** 31 - 1) throw new UndecodableAudio('the file is larger than 2 GiB');
+    const content = new Uint8Array(size);
+    // The header may say that the rest is not needed.
+    for (let length = 0, part = limits ? headBytes : size; length < size; part = size) {
+      const { bytesRead } = await file.read(content, length, Math.min(part, size) - length, length);
+      if (bytesRead === 0) return content.subarray(0, length);
+      length += bytesRead;
+      const skipped = outside(content.subarray(0, length), limits);
       if (skipped) return skipped;
     }
-    if (size > 2 ** 31 - 1) throw new UndecodableAudio('the file is larger than 2 GiB');
-    return await file.readFile();
+    return content;
   } finally {
     await file.close();
   }
 }
 
-async function decode({ path, root, bytes, limits }: DecodeJob): Promise<DecodeReply> {
-  messages = 0;
-  let content = bytes;
-  if (path !== undefined) {
-    try {
-      const real = await realpath(path);
-      if (root !== undefined && !liesIn(await realpath(root), real))
-        return { outcome: 'outside-folder', real };
-      const read = await readWhole(path, limits);
-      if (!(read instanceof Uint8Array)) return read;
-      content = read;
-    } catch (error) {
-      if (error instanceof UndecodableAudio) return { outcome: 'undecodable', detail: error.message };
-      const { code, message } = error as NodeJS.ErrnoException;
-      if (code === 'ENOENT' || code === 'ENOTDIR') return { outcome: 'missing', detail: 'no such file' };
-      return { outcome: 'missing', detail: code === 'EISDIR' ? 'it is a folder' : message };
+/** The same where it is not outside the data set's folder, through a link. */
+async function readWithin({ path, root, limits }: DecodeJob): Promise<Uint8Array | DecodeReply> {
+  try {
+    if (root !== undefined) {
+      const real = await realpath(path!);
+      if (!liesIn(await realpath(root), real)) return { outcome: 'outside-folder', real };
     }
+    return await read(path!, limits);
+  } catch (error) {
+    if (error instanceof UndecodableAudio) return { outcome: 'undecodable', detail: error.message };
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return { outcome: 'missing', detail: 'no such file' };
+    return { outcome: 'missing', detail: code === 'EISDIR' ? 'it is a folder' : message };
   }
-  const skipped = outside(content!, limits);
+}
+
+function brought(audio: DecodedAudio, sampleRate: number | undefined): DecodedAudio {
+  const { channels, sampleRate: from } = audio;
+  if (sampleRate === undefined || (channels.length === 1 && from === sampleRate)) return audio;
+  return { ...audio, channels: [addon().resampleSync(channels, from, sampleRate)], sampleRate };
+}
+
+async function decode(job: DecodeJob): Promise<DecodeReply> {
+  messages = 0;
+  const content = job.bytes ?? (await readWithin(job));
+  if (!(content instanceof Uint8Array)) return content;
+  const skipped = outside(content, job.limits);
   if (skipped) return skipped;
   try {
-    return { outcome: 'decoded', audio: await decodeBytes(content!, path) };
+    return {
+      outcome: 'decoded',
+      audio: brought(await decodeBytes(content, job.path), job.sampleRate),
+    };
   } catch (error) {
     if (error instanceof UndecodableAudio) return { outcome: 'undecodable', detail: error.message };
     throw error;
