@@ -33,6 +33,7 @@ class Backend {
   virtual void fast_products() = 0;
 
 #define OP(name, ...) virtual void name(__VA_ARGS__) = 0;
+#define FUSED(name, ...) virtual void name(__VA_ARGS__);
 #include "ops.def"
 #undef OP
 
@@ -50,6 +51,16 @@ class Backend {
     return t;
   }
 };
+
+inline void Backend::linear_gelu(Out y, Out h, In x, In weight, In bias) {
+  linear(h, x, weight, bias);
+  gelu(y, h);
+}
+
+inline void Backend::linear_gelu_backward(Out dh, In dy, In weight, In h) {
+  linear_backward(dh, View(), View(), dy, View(), weight, /*add=*/false);
+  gelu_backward(dh, dh, h);
+}
 
 // "cpu", "cuda" or "cuda:1"; "auto" is the first GPU if there is one, and the CPU otherwise.
 // Throws DeviceUnavailable for a device that is not here, InvalidArgument for a name that is none.

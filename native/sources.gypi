@@ -30,6 +30,7 @@
       "native/cpu/kernels.cpp",
       "native/cpu/layernorm.cpp",
       "native/cpu/linear.cpp",
+      "native/cpu/linear_gelu.cpp",
       "native/cpu/log_mel.cpp",
       "native/cpu/mask_spans.cpp",
       "native/cpu/memory_pool.cpp",

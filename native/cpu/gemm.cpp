@@ -172,6 +172,8 @@ void multiply_block(const Work& work, int64_t m0, int64_t m1, int64_t n0, int64_
                         .sums = sums,
                         .carry = !first || (p.add && !apart),
                         .finish = last ? &finish : nullptr});
+      if (last && p.then)
+        for (int64_t r = 0; r < count; ++r) p.then(i + r, n0, columns);
     }
   }
 }
@@ -187,6 +189,7 @@ void split_product(const GemmKernels& kernels, const Product& p, int64_t parts) 
   piece.add = false;
   piece.bias = nullptr;
   piece.addend.reset();
+  piece.then = nullptr;
   const int64_t depth = depth_of(kernels, part), bytes = Work(kernels, piece, depth).bytes(p.m, p.n, part);
   std::byte* const memory = workspaces.take<std::byte>(bytes * threads());
   parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
@@ -210,6 +213,7 @@ void split_product(const GemmKernels& kernels, const Product& p, int64_t parts) 
         finish.addend_type = p.addend ? p.addend->data.type : p.c.data.type;
       }
       kernels.finish(sums, p.n, finish);
+      if (p.then) p.then(i, 0, p.n);
     }
   });
 }

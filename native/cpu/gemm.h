@@ -1,6 +1,7 @@
 // Matrix products on the CPU: C = A·B in any of the three forms that a linear layer needs.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <optional>
 
 #include "cpu/kernels.h"
@@ -30,6 +31,8 @@ struct Product {
   const float* bias = nullptr;
   bool add = false;
   std::optional<Rows> addend = {};  // [m, n]
+  // Called for each piece of a finished row, by the thread that made it and while it is in its cache.
+  std::function<void(int64_t row, int64_t column, int64_t columns)> then = {};
 };
 void gemm(const GemmKernels& kernels, const Product& product);
 

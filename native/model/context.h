@@ -56,7 +56,10 @@ struct Context {
   // result.
   template <class F>
   Tensor recomputable(F make) {
-    Tensor t = make();
+    return recomputable(make(), make);
+  }
+  template <class F>
+  Tensor recomputable(Tensor t, F make) {  // that make() would give
     if (checkpointing.policy == Checkpointing::Policy::selective && tape.recording())
       t.recipe = std::make_shared<Recipe>(std::move(make), t);
     return t;

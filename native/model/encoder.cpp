@@ -16,13 +16,11 @@ Encoder::Encoder(Params& p, const Dims& dims)
 
 Tensor Encoder::forward(Context& c, Tensor features) const {
   features = c.in_compute(features);
-  Tensor h1 = conv1_.forward(c, features);                                // [B, frames, width]
-  Tensor a1 = c.zero_activation({h1.shape[0], h1.shape[1] + 2, width_});  // zero rows at both ends for conv2
-  c.backend.gelu(interior(a1), h1);
-  c.tape.push(h1);
-  Tensor h2 = conv2_.forward(c, a1), x = c.residual(h2.shape);  // [B, source, width]
-  c.backend.gelu(x, h2);
-  c.tape.push(h2);
+  const int64_t batch = features.shape[0];
+  Tensor a1 = c.zero_activation({batch, frames_ + 2, width_});  // zero rows at both ends for conv2
+  conv1_.forward_gelu(c, features, interior(a1));
+  Tensor x = c.residual({batch, positions_.shape[0], width_});
+  conv2_.forward_gelu(c, a1, x);
   c.backend.add_positions(x, x, positions_.value);
   x = c.dropped(x, c.dropout(c.rates.dropout, place_));
   c.observe("encoder.embed", x);

@@ -31,6 +31,22 @@ void Linear::backward(Context& c, const Tensor& dy, const Tensor& dx, bool add) 
   c.backend.linear_backward(dx, weight_.grad, bias_ ? bias_->grad : Tensor(), dy, x, weight_.value, add);
 }
 
+Tensor Linear::forward_gelu(Context& c, const Tensor& x, const Tensor& y) const {
+  Tensor h = c.activation({x.shape[0], x.shape[1], weight_.shape[0]});
+  c.backend.linear_gelu(y, h, x, weight_.value, bias_ ? bias_->value : Tensor());
+  c.tape.push(x, h);
+  return h;
+}
+
+Tensor Linear::backward_gelu(Context& c, const Tensor& dy) const {
+  auto [h, x] = c.tape.pop<2>();
+  Tensor dh = c.like(h);
+  c.backend.linear_gelu_backward(dh, dy, weight_.value, h);
+  c.backend.linear_backward(Tensor(), weight_.grad, bias_ ? bias_->grad : Tensor(), dy, x, weight_.value,
+                            /*add=*/false);
+  return dh;
+}
+
 // --- Convolution ----------------------------------------------------------------------------------------------------
 
 Convolution::Convolution(Params& p, const std::string& name, Part part, int64_t in, int64_t out, int stride)
@@ -43,7 +59,9 @@ Tensor Convolution::windows(const Tensor& padded) const {
   return padded.strided(0, {batch, (time - 1) / stride_ + 1, 3 * in}, stride_ * in, (time + 2) * in);
 }
 
-Tensor Convolution::forward(Context& c, const Tensor& padded) const { return linear_.forward(c, windows(padded)); }
+void Convolution::forward_gelu(Context& c, const Tensor& padded, const Tensor& y) const {
+  linear_.forward_gelu(c, windows(padded), y);
+}
 
 Tensor Convolution::backward(Context& c, const Tensor& dy, int64_t padded_time) const {
   Tensor dwindows = linear_.backward(c, dy);
@@ -89,19 +107,20 @@ Mlp::Mlp(Params& p, const std::string& name, Part part, int64_t width, int64_t i
       place_(stream_of(name + ".activation")) {}
 
 Tensor Mlp::forward(Context& c, const Tensor& x) const {
-  Tensor h = fc1_.forward(c, x);
+  Tensor a = c.activation({x.shape[0], x.shape[1], fc1_.outputs()}), h = fc1_.forward_gelu(c, x, a);
   const Dropout how = c.dropout(c.rates.activation_dropout, place_);
-  Tensor a = c.recomputable([&c, h, how] {
+  a = c.recomputable(c.dropped(a, how), [&c, h, how] {
     Tensor a = c.like(h);
     c.backend.gelu(a, h);
     return c.dropped(a, how);
   });
-  c.tape.push(h);
   return fc2_.forward(c, a);
 }
 
 Tensor Mlp::backward(Context& c, const Tensor& dy) const {
-  Tensor da = c.dropped(fc2_.backward(c, dy), c.dropout(c.rates.activation_dropout, place_)), dh = c.like(da);
+  const Dropout how = c.dropout(c.rates.activation_dropout, place_);
+  if (!how) return fc1_.backward(c, fc2_.backward_gelu(c, dy));
+  Tensor da = c.dropped(fc2_.backward(c, dy), how), dh = c.like(da);
   auto [h] = c.tape.pop<1>();
   c.backend.gelu_backward(dh, da, h);
   return fc1_.backward(c, dh);

@@ -1,6 +1,7 @@
 // The layers a Whisper block is made of: linear, convolution, layer norm, multi-layer perceptron.
 #pragma once
 #include <string>
+#include <utility>
 
 #include "model/context.h"
 #include "model/params.h"
@@ -19,6 +20,13 @@ class Linear {
   // Adds to dx, or overwrites it; an absent dx is not computed.
   void backward(Context& c, const Tensor& dy, const Tensor& dx, bool add = true) const;
 
+  // With the GELU behind the layer, y = GELU(h), h = x·Wᵀ + b: writes y, returns and records h.
+  Tensor forward_gelu(Context& c, const Tensor& x, const Tensor& y) const;
+  // Of a layer whose input is GELU(h), behind whose forward_gelu() nothing else was recorded: returns dh.
+  Tensor backward_gelu(Context& c, const Tensor& dy) const;
+
+  int64_t outputs() const { return weight_.shape[0]; }
+
  private:
   friend class Convolution;
   Linear(Param& weight, Param* bias) : weight_(weight), bias_(bias) {}
@@ -32,7 +40,8 @@ class Convolution {
  public:
   Convolution(Params& p, const std::string& name, Part part, int64_t in, int64_t out, int stride);
 
-  Tensor forward(Context& c, const Tensor& padded) const;  // [B, time + 2, in] -> [B, (time - 1) / stride + 1, out]
+  // [B, time + 2, in] -> [B, (time - 1) / stride + 1, out], activated by GELU into y; records GELU's input last.
+  void forward_gelu(Context& c, const Tensor& padded, const Tensor& y) const;
   Tensor backward(Context& c, const Tensor& dy, int64_t padded_time) const;  // returns d(padded)
   void backward_weights(Context& c, const Tensor& dy) const;                 // the input's gradient is not wanted
 

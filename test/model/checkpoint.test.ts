@@ -285,7 +285,7 @@ describe('Whisper', () => {
 
   it('is of a precision that there is, and of the usual spread when initialised as transformers does', async () => {
     await expect(Whisper.fromConfig(untrained, { precision: 'f8' as 'f16' })).rejects.toThrow(
-      'precision must be one of f32, f16, bf16, got "f8"',
+      'precision must be one of f32, f32-fast, f16, bf16, got "f8"',
     );
     cpSync(untrained, folder, { recursive: true });
     const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'));

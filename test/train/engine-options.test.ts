@@ -33,7 +33,7 @@ describe('precision', () => {
     [['--fp16', '--bf16'], '--fp16 and --bf16 exclude each other: give one of them'],
     [['--fp16', '--precision=f32'], '--fp16 means --precision f16, got f32: leave one of them out'],
     [['--bf16', '--precision=f16'], '--bf16 means --precision bf16, got f16: leave one of them out'],
-    [['--precision=f64'], '--precision must be one of f32, f16, bf16, got "f64"'],
+    [['--precision=f64'], '--precision must be one of f32, f32-fast, f16, bf16, got "f64"'],
   ])('of %j is refused', (flags, message) => expect(() => precision(...flags)).toThrow(message));
 });
 
