@@ -11,45 +11,49 @@ namespace {
 
 using namespace cpu;
 
-// A thread's workspace of the forward pass: panels of all keys and values of a head, and of a block of its queries.
+// A thread's workspace of the forward pass: panels of all keys and values of a head, and of a tile's queries.
 struct ForwardSpace {
   Panels k, v, q;
-  float *scores, *factors, *out, *max, *sum, *rescale;
-  int64_t floats;
+  Matrix scores, out;
+  float *factors, *reference, *sum, *rescale;
+  void* p;  // as the B panel that follows: in place of the scores if that is of f32
+  int64_t bytes;
 
-  ForwardSpace(Parts&& parts, const GemmKernels& kernels, const AttentionSize& size)
-      : k(parts.panels(size.source, kernels.tile_rows, size.width)),
-        v(parts.panels(size.width, kernels.tile_rows, size.source)),
-        q(parts.panels(kQueries, kernels.tile_columns, size.width)),
-        scores(parts.floats(kKeys * kQueries)),
-        factors(parts.floats(size.dropout ? kKeys * kQueries : 0)),
-        out(parts.floats(size.width * kQueries)),
-        max(parts.floats(kQueries)),
-        sum(parts.floats(kQueries)),
-        rescale(parts.floats(kQueries)),
-        floats(parts.used) {}
+  ForwardSpace(Parts&& parts, const GemmKernels& gemm, const AttentionSize& size)
+      : k(parts.panels_a(gemm, size.source, size.width)),
+        v(parts.panels_a(gemm, size.width, size.source)),
+        q(parts.panels_b(gemm, kTileQueries, size.width)),
+        scores(parts.matrix(kKeys, kTileQueries)),
+        out(parts.matrix(size.width, kTileQueries)),
+        factors(parts.floats(size.dropout ? kKeys * kTileQueries : 0)),
+        reference(parts.floats(kTileQueries)),
+        sum(parts.floats(kTileQueries)),
+        rescale(parts.floats(kTileQueries)),
+        p(gemm.bytes == sizeof(float) ? static_cast<void*>(scores.data)
+                                      : parts.bytes(kKeys * kTileQueries * gemm.bytes)),
+        bytes(parts.used) {}
 };
 
-// Queries [t, t + n) of a head, n <= kQueries. `lse` may be null.
-void forward_block(const Kernels& kernels, const AttentionSize& size, const ForwardSpace& w, int64_t head,
-                   const Rows& q, int64_t t, int64_t n, const RowsAt<Floats>& o, float* lse) {
-  const int64_t lanes = kernels.gemm.tile_columns, columns = round_up(n, lanes), step = keys_of_tile(kernels.gemm);
+// Queries [t, t + n) of a head, n <= kTileQueries. `lse` may be null.
+void forward_tile(const Kernels& kernels, const AttentionSize& size, const ForwardSpace& w, int64_t head, const Rows& q,
+                  int64_t t, int64_t n, const RowsAt<Floats>& o, float* lse) {
+  const GemmKernels& gemm = kernels.products(size.type);
+  const int64_t columns = round_up(n, gemm.tile_columns), step = keys_of_tile(gemm);
   const int64_t limit = size.visible(t + n - 1);
-  w.q.fill(kernels.gemm.pack_b_across, q, t, n, 0, size.width);
-  std::fill_n(w.max, columns, -INFINITY);
+  w.q.fill(gemm.pack_b_across, q, t, n, 0, size.width);
+  std::fill_n(w.reference, columns, -INFINITY);
   std::fill_n(w.sum, columns, 0.0f);
   for (int64_t s = 0; s < limit; s += step) {
     const int64_t keys = std::min(step, limit - s);
-    multiply(kernels.gemm, w.k, s, keys, 0, size.width, w.q.data, lanes, w.q.spacing(), {w.scores, kQueries}, columns,
-             false);
-    const ScoreTile tile = tile_of(kernels.attention, size, head, t, columns, s, keys, w.factors);
-    kernels.attention.softmax_tile(w.scores, tile, w.max, w.sum, w.rescale);
-    if (s > 0) kernels.attention.scale_columns(w.out, size.width, columns, kQueries, w.rescale);
-    multiply(kernels.gemm, w.v, 0, size.width, s, keys, w.scores, kQueries, lanes, {w.out, kQueries}, columns, s > 0);
+    multiply(gemm, w.k, s, keys, 0, size.width, BPanels::of(w.q, 0, 0), w.scores.rows, columns, false);
+    const ScoreTile tile = tile_of(kernels, size, head, t, columns, s, keys, w.factors);
+    const bool moved = kernels.scores(size.type).softmax_tile(w.scores.data, tile, w.reference, w.sum, w.rescale, w.p);
+    if (s > 0 && moved) kernels.attention.scale_columns(w.out.data, size.width, columns, kTileQueries, w.rescale);
+    multiply(gemm, w.v, 0, size.width, s, keys, BPanels::of_tile(gemm, w.p), w.out.rows, columns, s > 0);
   }
-  for (int64_t j = 0; lse && j < n; ++j) lse[t + j] = size.scale * w.max[j] + std::log(w.sum[j]);
+  for (int64_t j = 0; lse && j < n; ++j) lse[t + j] = size.scale * w.reference[j] + std::log(w.sum[j]);
   for (int64_t j = 0; j < columns; ++j) w.sum[j] = 1.0f / w.sum[j];
-  kernels.attention.store_transposed(o.row(t), o.row_stride, w.out, size.width, n, kQueries, w.sum, false);
+  kernels.attention.store_transposed(o.row(t), o.row_stride, w.out.data, size.width, n, kTileQueries, w.sum, false);
 }
 
 }  // namespace
@@ -61,23 +65,27 @@ void CpuBackend::attention(Out o, Out lse, In q, In k, In v, int heads, bool cau
   if (lse) op.flat("lse", lse, size.batch * heads * size.time);
   if (size.batch == 0 || size.time == 0) return;
   if (size.time <= kFewQueries && !dropout) return attend_few(kernels_, size, o, lse.as<float>(), q, k, v);
-  // Few heads are cut into parts of their queries, whole tiles where possible.
-  const int64_t wanted = std::min(divide_up(kTasks, size.batch * heads), divide_up(size.time, kQueries));
-  const int64_t part = round_up(divide_up(size.time, wanted), kQueries), parts = divide_up(size.time, part);
-  const int64_t share = ForwardSpace({nullptr}, kernels_.gemm, size).floats;
+  // Few heads are cut into parts of their queries, which all need the panels of keys and values: no more than there are
+  // threads to be kept busy.
+  const int64_t tasks = threads() == 1 ? 1 : 4 * threads();
+  const int64_t wanted = std::min(divide_up(tasks, size.batch * heads), divide_up(size.time, 3 * kTileQueries));
+  const int64_t part = round_up(divide_up(size.time, wanted), kTileQueries), parts = divide_up(size.time, part);
+  const GemmKernels& gemm = kernels_.products(size.type);
+  const int64_t share = ForwardSpace({nullptr}, gemm, size).bytes;
   thread_local Scratch scratch;
-  float* const memory = scratch.take<float>(share * threads());
+  std::byte* const memory = scratch.take<std::byte>(share * threads());
   parallel_for(size.batch * size.heads * parts, 1, [&](int64_t begin, int64_t end) {
-    const ForwardSpace w({memory + thread_index() * share}, kernels_.gemm, size);
+    const Multiplying products(gemm);
+    const ForwardSpace w({memory + thread_index() * share}, gemm, size);
     for (int64_t i = begin; i < end; ++i) {
       const int64_t b = i / parts / heads, h = i / parts % heads, t0 = i % parts * part,
                     t1 = std::min(size.time, t0 + part);
       const int64_t limit = size.visible(t1 - 1);
-      w.k.fill(kernels_.gemm.pack_a_across, head_of(k, b, h, size.width), 0, limit, 0, size.width);
-      w.v.fill(kernels_.gemm.pack_a_along, head_of(v, b, h, size.width), 0, size.width, 0, limit);
-      for (int64_t t = t0; t < t1; t += kQueries)
-        forward_block(kernels_, size, w, i / parts, head_of(q, b, h, size.width), t, std::min(kQueries, t1 - t),
-                      head_of(o, b, h, size.width), lse ? lse.as<float>() + i / parts * size.time : nullptr);
+      w.k.fill(gemm.pack_a_across, head_of(k, b, h, size.width), 0, limit, 0, size.width);
+      w.v.fill(gemm.pack_a_along, head_of(v, b, h, size.width), 0, size.width, 0, limit);
+      for (int64_t t = t0; t < t1; t += kTileQueries)
+        forward_tile(kernels_, size, w, i / parts, head_of(q, b, h, size.width), t, std::min(kTileQueries, t1 - t),
+                     head_of(o, b, h, size.width), lse ? lse.as<float>() + i / parts * size.time : nullptr);
     }
   });
 }

@@ -16,35 +16,46 @@ namespace {
 
 using namespace cpu;
 
-constexpr int64_t kKeyChunk = 6 * kKeys;  // keys whose panels stay in L2 through a pass over all queries
+constexpr int64_t kKeyChunk = 6 * kKeys;        // keys whose panels stay in L2 through a pass over all queries
+constexpr int64_t kQueries = 3 * kTileQueries;  // of a block, whose tiles are summed up in dK and dV together
 
 // A thread's workspace of the backward pass: panels of a chunk of keys and values, and of a block of queries.
 struct BackwardSpace {
-  Panels k, v, k_along;                       // K and V as rows of Sᵀ and dPᵀ, K as the Kᵀ of dQᵀ
-  Panels q, d_o, q_along, d_o_along, scores;  // the same of Q and dO; P or dS as the Pᵀ and dSᵀ of dV and dK
-  float *p, *ds, *factors, *dq, *lse, *delta, *ones;
-  float *dk_sums, *dv_sums;  // of gradients of 16 bits
-  int64_t floats;
+  Panels k, v, k_along;               // K and V as rows of Sᵀ and dPᵀ, K as the Kᵀ of dQᵀ
+  Panels q, d_o, q_along, d_o_along;  // as columns of Sᵀ and dPᵀ, and of dK and dV
+  Panels p_across, ds_across;         // P and dS of a block as the Pᵀ and dSᵀ of dV and dK
+  Matrix scores, dp, dq, dk, dv;      // dQ transposed, tile by tile; rows of dK and dV are those of the chunk
+  float *factors, *lse, *delta, *ones;
+  void *p_rows, *ds_rows, *ds_panel;  // of a tile: in place of scores and dp if what is multiplied is of f32
+  int64_t bytes;
 
-  BackwardSpace(Parts&& parts, const GemmKernels& kernels, const AttentionSize& size)
-      : k(parts.panels(kKeyChunk, kernels.tile_rows, size.width)),
-        v(parts.panels(kKeyChunk, kernels.tile_rows, size.width)),
-        k_along(parts.panels(size.width, kernels.tile_rows, kKeyChunk)),
-        q(parts.panels(kQueries, kernels.tile_columns, size.width)),
-        d_o(parts.panels(kQueries, kernels.tile_columns, size.width)),
-        q_along(parts.panels(size.width, kernels.tile_columns, kQueries)),
-        d_o_along(parts.panels(size.width, kernels.tile_columns, kQueries)),
-        scores(parts.panels(kKeys, kernels.tile_rows, kQueries)),
-        p(parts.floats(kKeys * kQueries)),
-        ds(parts.floats(kKeys * kQueries)),
-        factors(parts.floats(size.dropout ? kKeys * kQueries : 0)),
-        dq(parts.floats(size.width * kQueries)),
+  BackwardSpace(Parts&& parts, const GemmKernels& gemm, const AttentionSize& size)
+      : k(parts.panels_a(gemm, kKeyChunk, size.width)),
+        v(parts.panels_a(gemm, kKeyChunk, size.width)),
+        k_along(parts.panels_a(gemm, size.width, kKeyChunk)),
+        q(parts.panels_b(gemm, kQueries, size.width)),
+        d_o(parts.panels_b(gemm, kQueries, size.width)),
+        q_along(parts.panels_b(gemm, size.width, kQueries)),
+        d_o_along(parts.panels_b(gemm, size.width, kQueries)),
+        p_across(parts.panels_a(gemm, kKeys, kQueries)),
+        ds_across(parts.panels_a(gemm, kKeys, kQueries)),
+        scores(parts.matrix(kKeys, kTileQueries)),
+        dp(parts.matrix(kKeys, kTileQueries)),
+        dq(parts.matrix(kQueries / kTileQueries * size.width, kTileQueries)),
+        dk(parts.matrix(kKeyChunk, size.width)),
+        dv(parts.matrix(kKeyChunk, size.width)),
+        factors(parts.floats(size.dropout ? kKeys * kTileQueries : 0)),
         lse(parts.floats(kQueries)),
         delta(parts.floats(kQueries)),
         ones(parts.floats(kQueries)),
-        dk_sums(parts.floats(size.type == DType::F32 ? 0 : kKeyChunk * size.width)),
-        dv_sums(parts.floats(size.type == DType::F32 ? 0 : kKeyChunk * size.width)),
-        floats(parts.used) {}
+        p_rows(scores.data),
+        ds_rows(dp.data),
+        ds_panel(dp.data) {
+    if (gemm.bytes != sizeof(float))
+      for (void** rounded : {&p_rows, &ds_rows, &ds_panel})
+        *rounded = parts.bytes(gemm.steps(kKeys) * kTileQueries * gemm.bytes);
+    bytes = parts.used;
+  }
 };
 
 struct Head {
@@ -54,66 +65,91 @@ struct Head {
   RowsAt<Floats> dk, dv;
 };
 
-// Where the rows of a gradient from `first` on are summed up: in their places or in the workspace …
-RowsOf<float> sums_of(const RowsAt<Floats>& gradient, int64_t first, float* workspace, int64_t width) {
-  if (gradient.data.type != DType::F32) return {workspace, width};
-  return {static_cast<float*>(gradient.row(first).address), gradient.row_stride};
+// Rows of sums, rounded to their places in a gradient if they are not there already.
+void store_sums(const Kernels& kernels, const RowsAt<Floats>& gradient, int64_t first, const float* sums, int64_t count,
+                int64_t width) {
+  for (int64_t i = 0; i < count; ++i, sums += width)
+    if (sums != gradient.row(first + i).address) kernels.elementwise.cast(gradient.row(first + i), sums, width);
 }
 
-// … from which they are then rounded to their places.
-void store_sums(const Kernels& kernels, const RowsAt<Floats>& gradient, int64_t first, const RowsOf<float>& sums,
-                int64_t count, int64_t width) {
-  if (gradient.data.type == DType::F32) return;
-  for (int64_t i = 0; i < count; ++i) kernels.elementwise.cast(gradient.row(first + i), sums.row(i), width);
+// A chunk of keys, [s0, s1), beside a block of queries, [t, t + n).
+struct Block {
+  int64_t s0, s1, t, n;
+  int64_t seen[kQueries / kTileQueries];  // by each tile of queries: keys from s0 on
+
+  Block(const AttentionSize& size, int64_t s0, int64_t s1, int64_t t)
+      : s0(s0), s1(s1), t(t), n(std::min(kQueries, size.time - t)) {
+    for (int64_t j = 0; j < n; j += kTileQueries)
+      seen[j / kTileQueries] = std::clamp<int64_t>(size.visible(t + std::min(n, j + kTileQueries) - 1), s0, s1) - s0;
+  }
+  int64_t seen_by(int64_t j) const { return seen[j / kTileQueries]; }
+  int64_t queries(int64_t j) const { return std::min(kTileQueries, n - j); }  // of the tile from j on
+  int64_t first_to_see(int64_t key) const {  // the first such tile; later ones see no less
+    int64_t j = 0;
+    while (j < n && seen_by(j) <= key) j += kTileQueries;
+    return j;
+  }
+};
+
+// P and dS of the tile of queries from j on and of `keys` keys from s0 + s on, as panels, and what dS gives to dQ.
+void backward_tile(const Kernels& kernels, const AttentionSize& size, const BackwardSpace& w, int64_t head,
+                   const Block& block, int64_t j, int64_t s, int64_t keys) {
+  const GemmKernels& gemm = kernels.products(size.type);
+  const int64_t n = block.queries(j), columns = round_up(n, gemm.tile_columns);
+  multiply(gemm, w.k, s, keys, 0, size.width, BPanels::of(w.q, j, 0), w.scores.rows, columns, false);
+  multiply(gemm, w.v, s, keys, 0, size.width, BPanels::of(w.d_o, j, 0), w.dp.rows, columns, false);
+  const ScoreTile tile = tile_of(kernels, size, head, block.t + j, columns, block.s0 + s, keys, w.factors);
+  kernels.scores(size.type).gradient_tile(w.scores.data, w.dp.data, tile, w.lse + j, w.delta + j, w.p_rows, w.ds_rows,
+                                          w.ds_panel);
+  const DType type = gemm.bytes == sizeof(float) ? DType::F32 : DType::BF16;
+  w.p_across.fill(gemm.pack_a_across, {{w.p_rows, type}, kTileQueries}, 0, keys, 0, n, j);
+  w.ds_across.fill(gemm.pack_a_across, {{w.ds_rows, type}, kTileQueries}, 0, keys, 0, n, j);
+  multiply(gemm, w.k_along, 0, size.width, s, keys, BPanels::of_tile(gemm, w.ds_panel),
+           w.dq.rows + j / kTileQueries * size.width, columns, s > 0);
 }
 
 // What keys [s0, s1), at most kKeyChunk, give to dQ (added unless they are the first), and all of their dK and dV.
 void backward_chunk(const Kernels& kernels, const AttentionSize& size, const BackwardSpace& w, const Head& head,
-                    int64_t s0, int64_t s1, const RowsOf<float>& dq, const RowsOf<float>& dk, const RowsOf<float>& dv,
-                    bool add) {
-  const GemmKernels& gemm = kernels.gemm;
-  const int64_t width = size.width, lanes = gemm.tile_columns, step = keys_of_tile(gemm);
+                    int64_t s0, int64_t s1, const RowsOf<float>& dq, bool add) {
+  const GemmKernels& gemm = kernels.products(size.type);
+  const int64_t width = size.width, step = keys_of_tile(gemm);
   w.k.fill(gemm.pack_a_across, head.k, s0, s1 - s0, 0, width);
   w.v.fill(gemm.pack_a_across, head.v, s0, s1 - s0, 0, width);
   w.k_along.fill(gemm.pack_a_along, head.k, 0, width, s0, s1 - s0);
   std::fill_n(w.ones, kQueries, 1.0f);
-  for (int64_t i = 0; i < s1 - s0; ++i) {
-    std::fill_n(dk.row(i), width, 0.0f);
-    std::fill_n(dv.row(i), width, 0.0f);
-  }
+  for (const Matrix& sums : {w.dk, w.dv}) std::fill_n(sums.data, (s1 - s0) * width, 0.0f);
   for (int64_t t = 0; t < size.time; t += kQueries) {
-    const int64_t n = std::min(kQueries, size.time - t), columns = round_up(n, lanes);
-    const int64_t limit = std::min(s1, size.visible(t + n - 1));
-    if (limit <= s0) {  // these queries see none of the keys
-      for (int64_t j = t; !add && j < t + n; ++j) std::fill_n(dq.row(j), width, 0.0f);
-      continue;
+    const Block block(size, s0, s1, t);
+    const int64_t n = block.n, limit = block.seen_by(n - 1);
+    if (limit > 0) {
+      w.q.fill(gemm.pack_b_across, head.q, t, n, 0, width);
+      w.d_o.fill(gemm.pack_b_across, head.d_o, t, n, 0, width);
+      w.q_along.fill(gemm.pack_b_along, head.q, 0, width, t, n);
+      w.d_o_along.fill(gemm.pack_b_along, head.d_o, 0, width, t, n);
+      for (int64_t j = 0; j < n; ++j) {
+        w.lse[j] = head.lse[t + j];
+        w.delta[j] = kernels.attention.dot(head.d_o.row(t + j), head.o.row(t + j), width);
+      }
     }
-    w.q.fill(gemm.pack_b_across, head.q, t, n, 0, width);
-    w.d_o.fill(gemm.pack_b_across, head.d_o, t, n, 0, width);
-    w.q_along.fill(gemm.pack_b_along, head.q, 0, width, t, n);
-    w.d_o_along.fill(gemm.pack_b_along, head.d_o, 0, width, t, n);
-    for (int64_t j = 0; j < n; ++j) {
-      w.lse[j] = head.lse[t + j];
-      w.delta[j] = kernels.attention.dot(head.d_o.row(t + j), head.o.row(t + j), width);
+    for (int64_t s = 0; s < limit; s += step) {
+      const int64_t keys = std::min(step, limit - s), first = block.first_to_see(s);
+      for (int64_t j = first; j < n; j += kTileQueries)  // whole panels of keys: those beyond are masked
+        backward_tile(kernels, size, w, head.index, block, j, s,
+                      std::min(keys, round_up(block.seen_by(j) - s, gemm.tile_rows)));
+      for (int64_t i = 0; i < keys; i += gemm.tile_rows) {
+        const int64_t rows = std::min(gemm.tile_rows, keys - i), j = block.first_to_see(s + i);
+        multiply(gemm, w.p_across, i, rows, j, n - j, BPanels::of(w.d_o_along, 0, j), w.dv.rows + s + i, width, true);
+        multiply(gemm, w.ds_across, i, rows, j, n - j, BPanels::of(w.q_along, 0, j), w.dk.rows + s + i, width, true);
+      }
     }
-    std::fill(w.lse + n, w.lse + columns, INFINITY);  // lanes without a query have the probability 0
-    std::fill(w.delta + n, w.delta + columns, 0.0f);
-
-    for (int64_t s = s0; s < limit; s += step) {
-      const int64_t keys = std::min(step, limit - s);
-      multiply(gemm, w.k, s - s0, keys, 0, width, w.q.data, lanes, w.q.spacing(), {w.p, kQueries}, columns, false);
-      multiply(gemm, w.v, s - s0, keys, 0, width, w.d_o.data, lanes, w.d_o.spacing(), {w.ds, kQueries}, columns, false);
-      const ScoreTile tile = tile_of(kernels.attention, size, head.index, t, columns, s, keys, w.factors);
-      kernels.attention.gradient_tile(w.p, w.ds, tile, w.lse, w.delta);
-      w.scores.fill(gemm.pack_a_across, {w.p, kQueries}, 0, keys, 0, n);
-      multiply(gemm, w.scores, 0, keys, 0, n, w.d_o_along.data, lanes, w.d_o_along.spacing(),
-               {dv.row(s - s0), dv.row_stride}, width, true);
-      w.scores.fill(gemm.pack_a_across, {w.ds, kQueries}, 0, keys, 0, n);
-      multiply(gemm, w.scores, 0, keys, 0, n, w.q_along.data, lanes, w.q_along.spacing(),
-               {dk.row(s - s0), dk.row_stride}, width, true);
-      multiply(gemm, w.k_along, 0, width, s - s0, keys, w.ds, kQueries, lanes, {w.dq, kQueries}, columns, s > s0);
+    for (int64_t j = 0; j < n; j += kTileQueries) {
+      const int64_t count = block.queries(j);
+      if (block.seen_by(j) > 0)
+        kernels.attention.store_transposed(dq.row(t + j), dq.row_stride, w.dq.data + j * width, width, count,
+                                           kTileQueries, w.ones, add);
+      else  // these see none of the keys
+        for (int64_t i = j; !add && i < j + count; ++i) std::fill_n(dq.row(t + i), width, 0.0f);
     }
-    kernels.attention.store_transposed(dq.row(t), dq.row_stride, w.dq, width, n, kQueries, w.ones, add);
   }
 }
 
@@ -122,11 +158,9 @@ void backward_part(const Kernels& kernels, const AttentionSize& size, const Back
                    int64_t begin, int64_t end, const RowsOf<float>& dq) {
   for (int64_t s = begin; s < end; s += kKeyChunk) {
     const int64_t count = std::min(kKeyChunk, end - s);
-    const RowsOf<float> dk = sums_of(head.dk, s, w.dk_sums, size.width);
-    const RowsOf<float> dv = sums_of(head.dv, s, w.dv_sums, size.width);
-    backward_chunk(kernels, size, w, head, s, s + count, dq, dk, dv, s > begin);
-    store_sums(kernels, head.dk, s, dk, count, size.width);
-    store_sums(kernels, head.dv, s, dv, count, size.width);
+    backward_chunk(kernels, size, w, head, s, s + count, dq, s > begin);
+    store_sums(kernels, head.dk, s, w.dk.data, count, size.width);
+    store_sums(kernels, head.dv, s, w.dv.data, count, size.width);
   }
 }
 
@@ -146,31 +180,33 @@ void CpuBackend::attention_backward(Out dq, Out dk, Out dv, In d_o, In q, In k, 
   if (size.batch == 0) return;
   // Few heads are cut into parts of their keys, whole tiles where possible.
   const int64_t wanted = std::min(divide_up(kTasks, size.batch * heads), divide_up(size.source, kKeys));
-  const int64_t part = round_up(divide_up(size.source, wanted), keys_of_tile(kernels_.gemm));
+  const GemmKernels& gemm = kernels_.products(size.type);
+  const int64_t part = round_up(divide_up(size.source, wanted), keys_of_tile(gemm));
   const int64_t parts = divide_up(size.source, part), head_size = size.time * size.width;
   // Every part makes its share of dQ in a workspace; of dQ in f32 the first makes it in place. Shares of several parts
   // are kept until they are added up; a part that is all of a head needs its share while it is at work.
   const int64_t in_place = size.type == DType::F32 ? 1 : 0;
   const int64_t shares = (parts > 1 ? size.batch * heads : threads()) * (parts - in_place);
-  const int64_t share = BackwardSpace({nullptr}, kernels_.gemm, size).floats;
+  const int64_t share = BackwardSpace({nullptr}, gemm, size).bytes;
   thread_local Scratch scratch, shares_of_dq;
-  float* const memory = scratch.take<float>(share * threads());
+  std::byte* const memory = scratch.take<std::byte>(share * threads());
   float* const workspace = shares_of_dq.take<float>(shares * head_size);
   const auto dq_of = [&](int64_t head) { return head_of(dq, head / heads, head % heads, size.width); };
   const auto share_of = [&](int64_t head, int64_t p) -> RowsOf<float> {
-    if (p < in_place) return sums_of(dq_of(head), 0, nullptr, size.width);
+    if (p < in_place) return {static_cast<float*>(dq_of(head).data.address), dq.row_stride};
     const int64_t at = (parts > 1 ? head : thread_index()) * (parts - in_place) + p - in_place;
     return {workspace + at * head_size, size.width};
   };
   parallel_for(size.batch * size.heads * parts, 1, [&](int64_t begin, int64_t end) {
-    const BackwardSpace w({memory + thread_index() * share}, kernels_.gemm, size);
+    const Multiplying products(gemm);
+    const BackwardSpace w({memory + thread_index() * share}, gemm, size);
     for (int64_t i = begin; i < end; ++i) {
       const int64_t index = i / parts, p = i % parts;
       const auto of = [&](const auto& x) { return head_of(x, index / heads, index % heads, size.width); };
       const Head head{index, of(q), of(k), of(v), of(o), of(d_o), lse.as<float>() + index * size.time, of(dk), of(dv)};
       const RowsOf<float> sums = share_of(index, p);
       backward_part(kernels_, size, w, head, p * part, std::min(size.source, (p + 1) * part), sums);
-      if (parts == 1) store_sums(kernels_, dq_of(index), 0, sums, size.time, size.width);
+      if (parts == 1 && !in_place) store_sums(kernels_, dq_of(index), 0, sums.data, size.time, size.width);
     }
   });
   if (parts == 1) return;
@@ -179,7 +215,7 @@ void CpuBackend::attention_backward(Out dq, Out dk, Out dv, In d_o, In q, In k, 
       const int64_t head = i / size.time, t = i % size.time;
       float* const row = share_of(head, 0).row(t);
       for (int64_t p = 1; p < parts; ++p) kernels_.elementwise.add(row, row, share_of(head, p).row(t), size.width);
-      store_sums(kernels_, dq_of(head), t, {row, size.width}, 1, size.width);
+      store_sums(kernels_, dq_of(head), t, row, 1, size.width);
     }
   });
 }

@@ -27,14 +27,19 @@ struct Kernels {
   OptimizerKernels optimizer;
   RowKernels rows;
   LogMelKernels log_mel;
-  const GemmKernels* bf16_gemm = nullptr;   // where bf16 products are faster than those of f32
-  const GemmKernels* split_gemm = nullptr;  // products of f32 by those of bf16
-  DotsOfBf16 bf16_dots = nullptr;           // decode.dots by pairs
+  const ScoreKernels* bf16_scores = nullptr;  // of every table that has the next
+  const GemmKernels* bf16_gemm = nullptr;     // where bf16 products are faster than those of f32
+  const GemmKernels* split_gemm = nullptr;    // products of f32 by those of bf16
+  DotsOfBf16 bf16_dots = nullptr;             // decode.dots by pairs
 
   // Products whose factors are stored in bf16 are made in bf16 where the table can, others in f32, unless `split`.
   const GemmKernels& products(DType stored, bool split = false) const {
     if (stored == DType::BF16 && bf16_gemm) return *bf16_gemm;
     return stored == DType::F32 && split && split_gemm ? *split_gemm : gemm;
+  }
+  // What makes the factors of those products out of scores.
+  const ScoreKernels& scores(DType stored) const {
+    return stored == DType::BF16 && bf16_gemm ? *bf16_scores : attention.scores;
   }
 };
 

@@ -1,7 +1,7 @@
 // The operation attention of native/ops.def against its equation in float64, on every instruction set and in every dtype.
 import { describe, expect, it } from 'vitest';
-import { budgetOf, expectSame } from '../helpers/compare.js';
-import { backends } from '../helpers/native.js';
+import { type Budget, budgetOf, expectSame } from '../helpers/compare.js';
+import { backends, narrowProducts } from '../helpers/native.js';
 import {
   dense,
   elements,
@@ -83,24 +83,40 @@ function gradientInputsOf(shape: AttentionShape, storage: Storage = 'f32') {
 
 const terms = ({ source, time, width, heads }: AttentionShape) => Math.max(source, time, width / heads);
 
-/** Inputs are exact, so that what comes out may be off by f32 arithmetic and one rounding to its storage. */
+/**
+ * Inputs are exact, so that what comes out may be off by f32 arithmetic and one rounding to its storage; but where
+ * products are narrow the probabilities are rounded to the storage as well, which costs as much as if the inputs were.
+ */
 const forwardBudget = (
   shape: AttentionShape,
   storage: Storage,
   inputs: ReturnType<typeof inputsOf> = inputsOf(shape, storage),
 ) =>
-  budgetOf(({ q, k, v }) => attention(q, k, v, shape), inputs, {
-    width: { o: shape.width },
-    terms: terms(shape),
-    storage: { o: storage },
-  });
+  byProducts(storage, (narrow) =>
+    budgetOf(({ q, k, v }) => attention(q, k, v, shape), inputs, {
+      width: { o: shape.width },
+      terms: terms(shape),
+      storage: { q: narrow, k: narrow, v: narrow, o: storage },
+    }),
+  );
 
 /** One scale for all rows: the gradient of a query that sees one key is zero, a difference of equal numbers. */
 const backwardBudget = (shape: AttentionShape, storage: Storage) =>
-  budgetOf((inputs) => attentionBackward(inputs, shape), gradientInputsOf(shape, storage), {
-    terms: terms(shape),
-    storage: { dq: storage, dk: storage, dv: storage },
-  });
+  byProducts(storage, (narrow) =>
+    budgetOf((inputs) => attentionBackward(inputs, shape), gradientInputsOf(shape, storage), {
+      terms: terms(shape),
+      storage: { q: narrow, k: narrow, v: narrow, d_o: narrow, dq: storage, dk: storage, dv: storage },
+    }),
+  );
+
+/** The budget of each back end by what its products are made of. */
+function byProducts<Name extends string>(storage: Storage, make: (narrow: Storage) => Budget<Name>) {
+  const budgets = { wide: make('f32'), narrow: storage === 'bf16' ? make(storage) : undefined };
+  return {
+    check: (backend: string, made: Parameters<Budget<Name>['check']>[1], where = backend) =>
+      ((narrowProducts(backend, storage) && budgets.narrow) || budgets.wide).check(where, made),
+  };
+}
 
 const withFactors = (shape: AttentionShape): AttentionShape => ({
   ...shape,
@@ -153,7 +169,7 @@ describe.each(storages)('attention in %s', (storage) => {
       for (const { name, ops } of backends) {
         const [dq, dk, dv] = [queries, keys, keys].map((rows) => at(place, null, ...rows));
         ops.attentionBackward!(dq, dk, dv, d_o, q, k, v, o, lse, heads, causal, {});
-        budget.check(`${name} ${place}`, { dq: dq!, dk: dk!, dv: dv! });
+        budget.check(name, { dq: dq!, dk: dk!, dv: dv! }, `${name} ${place}`);
       }
     }
   });
@@ -275,15 +291,16 @@ describe('attention', () => {
   });
 
   // The workspace is used again by every call, and parts of it are read that nobody wrote for this one.
-  it('is not touched by the NaN of an earlier call', () => {
+  it.each(storages)('in %s is not touched by the NaN of an earlier call', (storage) => {
     const shape = of(1, 37, 50, 1, 24);
-    const inputs = gradientInputsOf(shape);
+    const inputs = gradientInputsOf(shape, storage);
+    const at = (x: Operand) => stored(x, storage);
     for (const { name, ops } of backends) {
       const run = (change: (x: Float32Array) => Float32Array, rows = 37, source = 50) => {
-        const queries = (x: Float32Array) => dense(change(x.slice(0, rows * 24)), 1, rows, 24);
-        const keys = (x: Float32Array) => dense(change(x.slice(0, source * 24)), 1, source, 24);
+        const queries = (x: Float32Array) => at(dense(change(x.slice(0, rows * 24)), 1, rows, 24));
+        const keys = (x: Float32Array) => at(dense(change(x.slice(0, source * 24)), 1, source, 24));
         const [q, k, v] = [queries(inputs.q), keys(inputs.k), keys(inputs.v)];
-        const outputs = [q, k, v, q].map(({ shape }) => poisoned(...shape));
+        const outputs = [q, k, v, q].map(({ shape }) => at(poisoned(...shape)));
         const [dq, dk, dv, o] = outputs;
         ops.attention!(o, null, q, k, v, 1, false, dropout);
         const lse = dense(inputs.lse.slice(0, rows), 1, 1, rows);

@@ -158,8 +158,9 @@ constinit const whisper::cpu::Kernels whisper::cpu::avx512{"avx512", TABLES};
 TARGET_BEGIN("avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
 #include "cpu/kernels/decode_pairs.inc"
 #include "cpu/kernels/pairs.inc"
+#include "cpu/kernels/scores_pairs.inc"
 TARGET_END
 
-constinit const whisper::cpu::Kernels whisper::cpu::avx512bf16{"avx512bf16", TABLES, &pairs_kernels<1>,
-                                                               &pairs_kernels<2>, pairs::dots<ByPairs>};
+constinit const whisper::cpu::Kernels whisper::cpu::avx512bf16{
+    "avx512bf16", TABLES, &pairs_scores, &pairs_kernels<1>, &pairs_kernels<2>, pairs::dots<ByPairs>};
 #endif

@@ -10,26 +10,40 @@
 
 namespace whisper::cpu {
 
-// A tile of `keys` x `queries` numbers, its rows `stride` apart; queries is a multiple of GemmKernels::tile_columns.
-// Query j sees the tile's keys below visible + j: all of them where there is no mask. `factors` are dropout's, in the
-// places of the numbers, or null without dropout.
+constexpr int64_t kTileQueries = 32;  // across a tile at most: its rows lie so far apart
+
+// A tile of `keys` x `queries` numbers; queries is a multiple of GemmKernels::tile_columns. Query j sees the tile's
+// keys below visible + j: all of them where there is no mask. As a factor of the next product it has `steps` keys, the
+// last of which are zero. `factors` are dropout's, in the places of the numbers, or null without dropout.
 struct ScoreTile {
-  int64_t keys, queries, stride, visible;
+  int64_t keys, steps, queries, visible;
   float scale;
   const float* factors = nullptr;
 };
 
+// What becomes of scores: factors of the products that follow, packed as those want them (gemm.h: GemmKernels).
+//
+//                       f32                                          bf16
+//     a B panel         in place of the scores: [keys][32]           rounded: [steps / 2][32][2]
+//     rows (backward)   in place as well: the B panel is the rows    rounded: [keys][32]
+struct ScoreKernels {
+  // S becomes P = exp(scale·(S - reference)) times the factors, in `panel`, which for f32 is `scores`. The largest
+  // scores so far are at most exp(kLag) times the reference, so that it seldom moves. `reference` and `sum` (of P
+  // without the factors) go on from tile to tile, from -inf and 0; true: a reference has moved, and what was summed up
+  // under the old ones has to be multiplied by `rescale`.
+  bool (*softmax_tile)(float* scores, const ScoreTile& tile, float* reference, float* sum, float* rescale, void* panel);
+  // S becomes factors∘P with P = exp(scale·S - lse) in `p_rows`, dP becomes dS = scale·P∘(factors∘dP - delta) in
+  // `ds_rows` and in `ds_panel`. For f32 these are `scores` and, twice, `dp`.
+  void (*gradient_tile)(float* scores, float* dp, const ScoreTile& tile, const float* lse, const float* delta,
+                        void* p_rows, void* ds_rows, void* ds_panel);
+};
+
 struct AttentionKernels {
-  // factors[r·stride + j] = 1/(1 - rate) where element `number` + j·source + r of the dropout is kept, 0 where it is
-  // dropped, for key r and query j of the tile
+  ScoreKernels scores;  // for products of f32
+  // factors[r·kTileQueries + j] = 1/(1 - rate) where element `number` + j·source + r of the dropout is kept, 0 where it
+  // is dropped, for key r and query j of the tile
   void (*dropout_factors)(float* factors, const ScoreTile& tile, const Dropout& dropout, uint64_t number,
                           int64_t source);
-  // S becomes P = exp(scale·(S - max)) for the largest scores so far; `max` and `sum` (of P) go on from tile to tile,
-  // and what was summed up under the old maximum has to be multiplied by `rescale`. After that P is multiplied by the
-  // factors.
-  void (*softmax_tile)(float* scores, const ScoreTile& tile, float* max, float* sum, float* rescale);
-  // S becomes factors∘P with P = exp(scale·S - lse), dP becomes dS = scale·P∘(factors∘dP - delta)
-  void (*gradient_tile)(float* scores, float* dp, const ScoreTile& tile, const float* lse, const float* delta);
   // x[i·stride + j] *= factor[j], i < rows, j < columns
   void (*scale_columns)(float* x, int64_t rows, int64_t columns, int64_t stride, const float* factor);
   // out[j·out_stride + i] = (add ? out[j·out_stride + i] : 0) + x[i·stride + j]·factor[j], i < rows, j < columns
