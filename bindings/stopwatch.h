@@ -1,8 +1,7 @@
 // The clock of the benchmarks: the wall's or, where the engine has one thread, the process's CPU time, which other
 // programs on the machine hardly disturb.
 #pragma once
-#include <chrono>
-#include <ctime>
+#include <time.h>
 
 #include "backend.h"
 
@@ -12,8 +11,9 @@ namespace whisper::js {
 double milliseconds_of(auto&& f) {
   static const bool cpu_time = device_info().threads == 1;
   const auto now = [] {
-    if (cpu_time) return 1e3 * static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    timespec t;
+    clock_gettime(cpu_time ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+    return 1e3 * static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_nsec);
   };
   const double started = now();
   f();

@@ -180,7 +180,11 @@ describe('bench refuses', () => {
     ['a flag that is none', () => ['step', '--batches=3'], 'unknown flag --batches: did you mean --batch?'],
     ['no rows', () => ['step', '--batch=0'], '--batch must be a whole number of at least 1, got 0'],
     ['no rounds', () => ['step', '--rounds=0'], '--rounds must be a whole number of at least 1, got 0'],
-    ['a wrong precision', () => ['step', '--precision=int8'], '--precision must be one of f32, f32-fast, f16, bf16'],
+    [
+      'a wrong precision',
+      () => ['step', '--precision=int8'],
+      '--precision must be one of f32, f32-fast, f16, bf16',
+    ],
     [
       'a wrong device',
       () => ['encode', model(), '--device=tpu'],
