@@ -18,6 +18,16 @@ def linear(asked):
     return lambda: F.linear(x, w, b), {"x": [x], "weight": [w]}.get(asked.get("gradient"))
 
 
+def linear_gelu(asked):
+    x, w, b = random(asked["rows"], asked["width"]), random(asked["ffn"], asked["width"]), random(asked["ffn"])
+    return lambda: F.gelu(F.linear(x, w, b)), None
+
+
+def gelu_linear(asked):
+    x, w = random(asked["rows"], asked["ffn"]), random(asked["width"], asked["ffn"])
+    return lambda: F.linear(F.gelu(x), w), [x]
+
+
 def attention(asked):
     batch, heads, width = asked["batch"], asked["heads"], asked["width"] // asked["heads"]
 

@@ -28,6 +28,7 @@ function operationsOf({ dims, precision, batch, labels }: Bench): Operation[] {
       [rows, width, encoderFfn],
       [batch * labels, width, width],
     ].flatMap(([m, n, k]) => product(precision, m!, n!, k!)),
+    ...linearGelu(precision, rows, encoderFfn, width),
     ...[width, vocab].map((n) => forward(precision, DECODED, n, width)),
     ...attend(source, source, encoderHeads),
     ...attend(source, source, encoderHeads, { dropout: 0.1 }),
@@ -87,6 +88,32 @@ function product(precision: Precision, m: number, n: number, k: number): Operati
       prepare: () => {
         const operands = [null, null, operand([n]), ...factors()];
         return (times) => times.linearBackward!(...operands, false);
+      },
+    },
+  ];
+}
+
+/** The first layer of an MLP with its GELU, and the way back to it from the gradient of the second layer. */
+function linearGelu(precision: Precision, rows: number, ffn: number, width: number): Operation[] {
+  const stored = (...shape: number[]) => operand(shape, precision);
+  const sizes = { flops: 2 * rows * ffn * width, name: `linear-gelu ${rows}×${ffn}×${width}` };
+  return [
+    {
+      ...sizes,
+      peer: { op: 'linear_gelu', rows, ffn, width },
+      prepare: () => {
+        const outputs = [stored(rows, ffn), stored(rows, ffn)];
+        const operands = [...outputs, stored(rows, width), stored(ffn, width), operand([ffn])];
+        return (times) => times.linearGelu!(...operands);
+      },
+    },
+    {
+      ...sizes,
+      name: `${sizes.name} backward`,
+      peer: { op: 'gelu_linear', gradient: 'x', rows, ffn, width },
+      prepare: () => {
+        const operands = [stored(rows, ffn), stored(rows, width), stored(width, ffn), stored(rows, ffn)];
+        return (times) => times.linearGeluBackward!(...operands);
       },
     },
   ];

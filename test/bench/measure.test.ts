@@ -5,6 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { attention, encoderFlops, forwardFlops, stepFlops } from '../../src/bench/flops.js';
 import type { Report } from '../../src/bench/index.js';
 import { clockName, spreadOf, takeTurns } from '../../src/bench/measure.js';
+import { startPeer } from '../../src/bench/peer.js';
 import { uniform } from '../../src/bench/random.js';
 import { describeReport, saveReport } from '../../src/bench/report.js';
 import { releasedDims } from '../../src/model/released.js';
@@ -63,6 +64,15 @@ it('makes noise that is never zero and does not repeat from row to row', () => {
   const noise = uniform(200_000, 0.5);
   expect(noise.every((x) => x !== 0 && Math.abs(x) <= 0.5)).toBe(true);
   expect(noise.slice(0, 1024)).not.toEqual(noise.slice(65536, 65536 + 1024));
+});
+
+it('says in one line that a package without the peers has none', async () => {
+  await expect(startPeer(process.execPath, 'none.py', {})).rejects.toMatchObject({
+    code: 'ERR_FILE',
+    message: expect.stringMatching(
+      /^--peer needs .*none\.py, which a published package leaves out: run it in a checkout/,
+    ),
+  });
 });
 
 describe('FLOPs', () => {

@@ -135,7 +135,14 @@ describe('bench', () => {
     const report = await bench('ops', `--model=${at('model')}`, '--labels=8', '--precision=bf16');
     expect(report).toMatchObject(circumstances('ops'));
     const names: string[] = report.results.map(({ name }: { name: string }) => name.split(' ')[0]);
-    expect([...new Set(names)]).toEqual(['linear', 'attention', 'classifier', 'layernorm', 'gelu']);
+    expect([...new Set(names)]).toEqual([
+      'linear',
+      'linear-gelu',
+      'attention',
+      'classifier',
+      'layernorm',
+      'gelu',
+    ]);
     for (const result of report.results) {
       expect(result).toMatchObject({ msPerStep: spread });
       expect(result).toHaveProperty(result.gflops ? 'roof' : 'gigabytesPerSecond');
