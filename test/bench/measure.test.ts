@@ -98,6 +98,10 @@ describe('FLOPs', () => {
     expect(giga(stepFlops(dims, 448)) / step).toBeCloseTo(1, 2);
   });
 
+  it('of a step leave out the gradient of the features', () => {
+    expect(stepFlops(tiny, 7)).toBe(3 * forwardFlops(tiny, 7) - 2 * 3000 * 240 * 384);
+  });
+
   it('grow with the labels by what the decoder does with each', () => {
     const [short, long] = [forwardFlops(tiny, 1), forwardFlops(tiny, 2)];
     // Logits, products of four blocks, cross-attention, and a causal half of self-attention: 2² - 1² pairs more.
