@@ -10,6 +10,7 @@
       "native/cpu/adamw.cpp",
       "native/cpu/adamw_8bit.cpp",
       "native/cpu/add.cpp",
+      "native/cpu/amx.cpp",
       "native/cpu/argmax.cpp",
       "native/cpu/attention.cpp",
       "native/cpu/attention_backward.cpp",

@@ -9,9 +9,6 @@
 namespace whisper::cpu {
 namespace {
 
-constexpr int64_t kBlockBytes = 600 << 10;  // of B, packed: more than half of L2
-constexpr int64_t kSumElements = 100000;    // of a block of C held in f32: 400 KB, what B leaves of L2
-constexpr int64_t kShareWork = 1 << 19;     // multiply-adds worth handing to another thread: about 10 µs
 constexpr int64_t kSharedBytes = 64 << 20;  // of a factor at most that is packed once for all threads
 constexpr int64_t kSplitDepth = 512;        // A product may be computed in parts of this many steps of k or more …
 constexpr int64_t kSplitOutput = 1 << 16;   // … if C has at most so many elements …
@@ -39,14 +36,15 @@ Blocks plan(const GemmKernels& kernels, const Product& p, int64_t shares) {
   Blocks blocks;
   blocks.depth = depth_of(kernels, p.k);
   // Blocks are tall, and as wide as the cache allows; narrower when there are few rows.
-  const int64_t widest = kBlockBytes / (blocks.depth * kernels.bytes);
+  const bool sums_go_on = p.k > blocks.depth;
+  const int64_t widest = (sums_go_on ? kernels.b_bytes_beside_sums : kernels.b_bytes) / (blocks.depth * kernels.bytes);
   int64_t across = divide_up(p.n, std::max(widest, kernels.tile_columns));
   const int64_t tallest = divide_up(p.m, 8 * kernels.tile_rows);
   int64_t down = std::clamp(divide_up(shares, across), int64_t{1}, tallest);
   if (down * across < shares) across = divide_up(shares, down);
   blocks.columns = round_up(divide_up(p.n, across), kernels.tile_columns);
   // A block of sums that go on from one step of k to the next is to stay in cache, beside B.
-  if (p.k > blocks.depth) down = std::max(down, divide_up(p.m, std::max<int64_t>(kSumElements / blocks.columns, 1)));
+  if (sums_go_on) down = std::max(down, divide_up(p.m, std::max<int64_t>(kernels.sums_in_cache / blocks.columns, 1)));
   blocks.rows = round_up(divide_up(p.m, down), kernels.tile_rows);
   blocks.down = divide_up(p.m, blocks.rows);
   blocks.across = divide_up(p.n, blocks.columns);
@@ -162,6 +160,11 @@ void multiply_block(const Work& work, int64_t m0, int64_t m1, int64_t n0, int64_
         finish.addend = addend;
         finish.addend_type = p.addend ? p.addend->data.type : p.c.data.type;
       }
+      const std::byte* next_a = nullptr;
+      if (a.whole() && i + a.lines < m1)
+        next_a = a.at(i + a.lines, k);
+      else if (a.whole() && !last)
+        next_a = a.at(m0, k + depth);
       kernels.multiply({.rows = count,
                         .columns = columns,
                         .depth = kernels.steps(steps),
@@ -171,7 +174,8 @@ void multiply_block(const Work& work, int64_t m0, int64_t m1, int64_t n0, int64_
                         .b_panel = b.spacing / kernels.bytes,
                         .sums = sums,
                         .carry = !first || (p.add && !apart),
-                        .finish = last ? &finish : nullptr});
+                        .finish = last ? &finish : nullptr,
+                        .next_a = next_a});
       if (last && p.then)
         for (int64_t r = 0; r < count; ++r) p.then(i + r, n0, columns);
     }
@@ -231,7 +235,7 @@ void gemm(const GemmKernels& kernels, const Product& p) {
   if (p.m == 0 || p.n == 0 || (p.k == 0 && p.add)) return;
   if (const int64_t parts = parts_of(p); parts > 1) return split_product(kernels, p, parts);
   const int64_t product = p.m * p.n * std::max<int64_t>(p.k, 1);
-  const int64_t shares = threads() == 1 ? 1 : std::clamp<int64_t>(product / kShareWork, 1, 4 * threads());
+  const int64_t shares = threads() == 1 ? 1 : std::clamp<int64_t>(product / kernels.share_work, 1, 4 * threads());
   const Blocks blocks = plan(kernels, p, shares);
   thread_local Scratch workspaces, whole_a, whole_b;
   Work work(kernels, p, blocks.depth);
@@ -257,10 +261,11 @@ void gemm(const GemmKernels& kernels, const Product& p) {
 
 void add_column_sums(const RowProductKernels& kernels, float* sums, const Rows& source, int64_t rows, int64_t columns) {
   thread_local Scratch scratch;
-  constexpr int64_t kRows = 256;  // per part: adding up in parts also keeps the rounding error small
+  constexpr int64_t kRows = 256;           // per part: adding up in parts also keeps the rounding error small
+  constexpr int64_t kShareWork = 1 << 15;  // additions worth handing to another thread
   const int64_t parts = divide_up(rows, kRows);
   float* const partial = scratch.take<float>(parts * columns);
-  parallel_for(parts, rows * columns < kShareWork / 16 ? parts : 1, [&](int64_t begin, int64_t end) {
+  parallel_for(parts, rows * columns < kShareWork ? parts : 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
       kernels.column_sums(partial + i * columns, source, i * kRows, std::min(kRows, rows - i * kRows), columns);
   });

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "core/error.h"
+#include "cpu/amx.h"
 
 namespace whisper::cpu {
 namespace {
@@ -20,6 +21,7 @@ std::vector<const Kernels*> runnable() {
     tables.push_back(&avx512);
   if (tables.size() == 3 && __builtin_cpu_supports("avx512bf16"))
     tables.insert(tables.end() - (__builtin_cpu_is("amd") ? 0 : 1), &avx512bf16);
+  if (tables.size() == 4 && (kEmulatedTiles || has_tiles())) tables.push_back(&amx);
 #endif
   return tables;
 }

@@ -45,7 +45,7 @@ struct Kernels {
 
 extern const Kernels generic;
 #if defined(__x86_64__) || defined(_M_X64)
-extern const Kernels avx2, avx512, avx512bf16;
+extern const Kernels avx2, avx512, avx512bf16, amx;
 #endif
 
 // The table for this machine, or the one WHISPER_TUNE_ISA names. Throws InvalidArgument when that one is unknown or

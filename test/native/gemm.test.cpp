@@ -104,6 +104,35 @@ void check_kernels(const GemmKernels& kernels, DType stored, double loss) {
   }
 }
 
+// Sums that go on in rows of C that are not evenly spaced: of batches with a gap between them, which nothing may touch.
+void check_uneven_rows(const GemmKernels& kernels, DType stored) {
+  const int64_t m = 4 * kernels.tile_rows, n = 2 * kernels.tile_columns, k = kernels.block_depth + 40;
+  const int64_t period = kernels.tile_rows - 1, gap = 5, batch = period * n + gap;
+  const auto a = numbers(m * k, 1, true), b = numbers(n * k, 2, true);
+  const auto a16 = narrowed(a), b16 = narrowed(b);
+  const bool narrow = stored == DType::BF16;
+  std::vector<float> c(static_cast<size_t>((m / period + 1) * batch), 3);
+  const auto rows = [&](const std::vector<float>& wide, const std::vector<uint16_t>& bits) {
+    return narrow ? Rows{{bits.data(), DType::BF16}, k} : Rows{{wide.data(), DType::F32}, k};
+  };
+  gemm(kernels, {m,
+                 n,
+                 k,
+                 {rows(a, a16), Factor::Across},
+                 {rows(b, b16), Factor::Across},
+                 OutRows{{c.data(), DType::F32}, n, batch, period},
+                 nullptr,
+                 true});
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t j = 0; j < n; j += 7) {
+      double sum = 3;
+      for (int64_t s = 0; s < k; ++s) sum += static_cast<double>(a[i * k + s]) * b[j * k + s];
+      CHECK(std::abs(c[i / period * batch + i % period * n + j] - sum) < 1e-3);
+    }
+  for (int64_t i = 0; i < 4; ++i)
+    for (int64_t j = 0; j < gap; ++j) CHECK(c[(i + 1) * batch - gap + j] == 3);
+}
+
 }  // namespace
 
 TEST(products_are_right_in_every_table) {
@@ -113,6 +142,17 @@ TEST(products_are_right_in_every_table) {
     check_kernels(table.gemm, DType::F32, 0);
     check_kernels(table.products(DType::BF16), DType::BF16, 0);
     if (table.split_gemm) check_kernels(*table.split_gemm, DType::F32, 0x1p-15);
+  }
+  unsetenv("WHISPER_TUNE_ISA");
+}
+
+TEST(sums_go_on_in_rows_that_are_not_evenly_spaced) {
+  for (const std::string& isa : supported_isas()) {
+    setenv("WHISPER_TUNE_ISA", isa.c_str(), 1);
+    const Kernels& table = best_kernels();
+    check_uneven_rows(table.gemm, DType::F32);
+    check_uneven_rows(table.products(DType::BF16), DType::BF16);
+    if (table.split_gemm) check_uneven_rows(*table.split_gemm, DType::F32);
   }
   unsetenv("WHISPER_TUNE_ISA");
 }

@@ -1,4 +1,4 @@
-// The kernels for AVX-512 (F, BW, DQ, VL): vectors of sixteen floats; and with AVX512_BF16, products of bf16.
+// The kernels for AVX-512 (F, BW, DQ, VL): vectors of sixteen floats; and products of bf16 for AVX512_BF16 and AMX.
 #include "cpu/isa/headers.h"
 
 #if defined(__x86_64__) || defined(_M_X64)
@@ -163,4 +163,13 @@ TARGET_END
 
 constinit const whisper::cpu::Kernels whisper::cpu::avx512bf16{
     "avx512bf16", TABLES, &pairs_scores, &pairs_kernels<1>, &pairs_kernels<2>, pairs::dots<ByPairs>};
+
+TARGET_BEGIN("amx-tile,amx-bf16,avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+#include "cpu/kernels/tile_instructions.inc"
+#include "cpu/kernels/tile_panels.inc"
+#include "cpu/kernels/tiles.inc"
+TARGET_END
+
+constinit const whisper::cpu::Kernels whisper::cpu::amx{
+    "amx", TABLES, &tile_scores, &tile_kernels<1>, &tile_kernels<2>, pairs::dots<ByPairs>};
 #endif

@@ -3,10 +3,13 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <type_traits>
 #include <utility>
 
+#include "cpu/amx.h"
 #include "cpu/kernels.h"
 #include "cpu/kernels/floats.h"
 #include "cpu/nearest_code.h"

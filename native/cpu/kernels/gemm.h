@@ -86,6 +86,7 @@ struct PanelProduct {
   float* const* sums;
   bool carry = false;
   const Finish* finish = nullptr;
+  const void* next_a = nullptr;  // the A panel of the product after this one, to be fetched meanwhile, if it is known
 };
 
 // A product's kernels, by what its factors are packed into:
@@ -109,6 +110,10 @@ struct GemmKernels {
   void (*begin)() = nullptr;
   void (*end)() = nullptr;
   const RoofKernel* roof = nullptr;  // of the instructions that it is made of
+  // What a block of a product takes of L2: B packed, and where its sums go on from one block of k to the next, less of
+  // B and so many sums.
+  int64_t b_bytes = 600 << 10, b_bytes_beside_sums = 600 << 10, sums_in_cache = 100000;
+  int64_t share_work = 1 << 19;  // multiply-adds worth handing to another thread: about 10 µs
 
   int64_t steps(int64_t depth) const { return (depth + depth_step - 1) / depth_step * depth_step; }
 };
