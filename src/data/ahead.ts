@@ -78,6 +78,11 @@ export class ReadAhead<T> {
     this.#depth = depth;
   }
 
+  /** Begins before the first result is asked for. */
+  begin(): void {
+    this.#ask(this.#depth);
+  }
+
   async next(): Promise<IteratorResult<T, void>> {
     this.#ask(1);
     const result = await this.#asked.shift()!;

@@ -53,6 +53,8 @@ export interface BatchStream extends AsyncIterableIterator<Batch, undefined, voi
   mark(): () => BatchesState;
   /** Rows dropped in the pass of that batch, up to it; on a pass's last batch, of the whole pass. */
   drops(): DropReport;
+  /** Prepares the first batches now, and not only when the first is asked for. */
+  begin(): void;
   return(): Promise<IteratorResult<Batch, undefined>>;
 }
 
@@ -228,6 +230,7 @@ export function batches(options: BatchesOptions): BatchStream {
         structuredClone({ seed, shuffleBuffer, pass, shuffle: shuffle && shuffleState(shuffle), drops });
     },
     drops: () => structuredClone(drops),
+    begin: () => ahead.begin(),
   };
 }
 

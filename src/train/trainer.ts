@@ -127,6 +127,7 @@ export class Trainer {
     }
     const stream = trainingBatches(this.#data, saved?.data);
     try {
+      stream.begin();
       this.#position = stream.mark();
       yield await this.#prepare(saved !== undefined);
       if (this.#run.step === 0 && options.evalStrategy !== 'no' && options.evalOnStart) {

@@ -23,13 +23,21 @@ describe('the flow', () => {
     const settle = async () => {
       for (let i = 0; i < 200; i++) await new Promise(setImmediate);
     };
-    return { decoder, settle, asked: () => asked, waiting };
+    /** Answers everything, until nothing more is asked. */
+    const answer = async () => {
+      for (let quiet = 0; quiet < 3; quiet++) {
+        await settle();
+        if (waiting.length > 0) quiet = -1;
+        for (const resolve of waiting.splice(0)) resolve();
+      }
+    };
+    return { decoder, settle, answer, asked: () => asked, waiting };
   }
   const encoded = (count: number): UserRow[] =>
     rows(count).map(({ text }) => ({ audio: new Uint8Array(1), text }));
 
   it('works ahead while the consumer is busy, and no further', async () => {
-    const { decoder, settle, asked, waiting } = manual();
+    const { decoder, settle, answer, asked } = manual();
     const source = fromIterable(encoded(100));
     const stream = batches({ ...base, decoder, source, batchSize: 2, prefetch: 2, concurrency: 3 });
     await settle();
@@ -38,13 +46,6 @@ describe('the flow', () => {
     const first = stream.next();
     await settle();
     expect(asked()).toBe(3);
-    const answer = async () => {
-      for (let quiet = 0; quiet < 3; quiet++) {
-        await settle();
-        if (waiting.length > 0) quiet = -1;
-        for (const resolve of waiting.splice(0)) resolve();
-      }
-    };
     await answer();
     await first;
     await answer();
@@ -55,6 +56,20 @@ describe('the flow', () => {
     await stream.next();
     await answer();
     expect(asked()).toBe(ahead + 2);
+    const done = stream.return();
+    await answer();
+    await done;
+  });
+
+  it('begins before the first batch is asked for when told to, and goes no further', async () => {
+    const { decoder, answer, asked } = manual();
+    const source = fromIterable(encoded(100));
+    const stream = batches({ ...base, decoder, source, batchSize: 2, prefetch: 2, concurrency: 3 });
+    stream.begin();
+    await answer();
+    // Two batches ready, one row of look-ahead, and what the threads have.
+    expect(asked()).toBe(2 * 2 + 1 + 3);
+    expect((await stream.next()).value!.rows.map(({ text }) => text)).toEqual(['t0', 't1']);
     const done = stream.return();
     await answer();
     await done;

@@ -132,9 +132,12 @@ it('is kept over a resume, in the middle of two lines of the log', async () => {
   const options = { ...shared, maxSteps: 4, loggingSteps: 4, saveStrategy: 'steps', saveSteps: 3 } as const;
   const controller = new AbortController();
   const waiting = (seconds: number) => {
-    function* source() {
+    async function* source() {
       for (const [i, row] of rows(9).entries()) {
-        if (i === 0) now += 1000 * seconds;
+        if (i === 0) {
+          await new Promise(setImmediate);
+          now += 1000 * seconds;
+        }
         yield row;
       }
     }
