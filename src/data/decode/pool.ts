@@ -43,7 +43,7 @@ function timeLimit(bytes: number): number {
 }
 
 export interface DecoderPoolOptions {
-  /** At most; threads are started as they are needed. Default: one less than the cores, at most 8. */
+  /** At most; threads are started as they are needed. Default: as many as cores, at most 8. */
   threads?: number;
 }
 
@@ -55,7 +55,8 @@ export class DecoderPool implements Decoder {
   readonly #pool: Piscina;
 
   constructor(options: DecoderPoolOptions = {}) {
-    this.threads = options.threads ?? Math.max(1, Math.min(8, availableParallelism() - 1));
+    // None is left out for the model: where it waits for data its cores are free, and where it does not, few threads work.
+    this.threads = options.threads ?? Math.min(8, availableParallelism());
     this.#pool = new Piscina({
       filename: fileURLToPath(workerUrl),
       minThreads: 0,

@@ -36,35 +36,31 @@ function outside(head: Uint8Array, limits: DecodeJob['limits']): DecodeReply | u
   return undefined;
 }
 
-/** The whole file, or why it need not be read. */
-async function read(path: string, limits: DecodeJob['limits']): Promise<Uint8Array | DecodeReply> {
+async function readWhole(path: string, limits: DecodeJob['limits']): Promise<Uint8Array | DecodeReply> {
   const file = await open(path, 'r');
   try {
     const { size } = await file.stat();
-    if (size > 2 ** 31 - 1) throw new UndecodableAudio('the file is larger than 2 GiB');
-    const content = new Uint8Array(size);
-    // The header may say that the rest is not needed.
-    for (let length = 0, part = limits ? headBytes : size; length < size; part = size) {
-      const { bytesRead } = await file.read(content, length, Math.min(part, size) - length, length);
-      if (bytesRead === 0) return content.subarray(0, length);
-      length += bytesRead;
-      const skipped = outside(content.subarray(0, length), limits);
+    if (limits && size > headBytes) {
+      const head = new Uint8Array(headBytes);
+      const { bytesRead } = await file.read(head, 0, headBytes, 0);
+      const skipped = outside(head.subarray(0, bytesRead), limits);
       if (skipped) return skipped;
     }
-    return content;
+    if (size > 2 ** 31 - 1) throw new UndecodableAudio('the file is larger than 2 GiB');
+    return await file.readFile();
   } finally {
     await file.close();
   }
 }
 
-/** The same where it is not outside the data set's folder, through a link. */
+/** The same of a file that is not outside the data set's folder, through a link. */
 async function readWithin({ path, root, limits }: DecodeJob): Promise<Uint8Array | DecodeReply> {
   try {
     if (root !== undefined) {
       const real = await realpath(path!);
       if (!liesIn(await realpath(root), real)) return { outcome: 'outside-folder', real };
     }
-    return await read(path!, limits);
+    return await readWhole(path!, limits);
   } catch (error) {
     if (error instanceof UndecodableAudio) return { outcome: 'undecodable', detail: error.message };
     const { code, message } = error as NodeJS.ErrnoException;
@@ -73,6 +69,7 @@ async function readWithin({ path, root, limits }: DecodeJob): Promise<Uint8Array
   }
 }
 
+/** One channel at another rate, where one is asked for: then less has to cross to the main thread. */
 function brought(audio: DecodedAudio, sampleRate: number | undefined): DecodedAudio {
   const { channels, sampleRate: from } = audio;
   if (sampleRate === undefined || (channels.length === 1 && from === sampleRate)) return audio;
