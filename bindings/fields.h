@@ -8,7 +8,7 @@
 
 #include "backend.h"
 #include "convert.h"
-#include "decode/generate.h"
+#include "decode/evaluate.h"
 #include "model/whisper.h"
 #include "optim/plan.h"
 #include "optim/training.h"
@@ -118,6 +118,11 @@ void fields(auto& f, GenerateOptions& o) {
 void fields(auto& f, Generated& o) {
   f.required("tokens", o.tokens);
   f.required("logprobs", o.logprobs);
+}
+
+void fields(auto& f, Evaluated& o) {
+  f.required("losses", o.losses);
+  f.required("texts", o.texts);
 }
 
 void fields(auto& f, PlanOptions& o) {

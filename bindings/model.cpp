@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "decode/generate.h"
+#include "decode/evaluate.h"
 #include "error.h"
 #include "fields.h"
 #include "instance.h"
@@ -60,6 +60,7 @@ Napi::Function Model::define(Napi::Env env) {
                          InstanceMethod<&Model::end_training>("endTraining"),
                          InstanceMethod<&Model::loss>("loss"),
                          InstanceMethod<&Model::generate>("generate"),
+                         InstanceMethod<&Model::evaluate>("evaluate"),
                          InstanceMethod<&Model::time_encoder>("timeEncoder"),
                          InstanceMethod<&Model::logits>("logits"),
                          InstanceMethod<&Model::observe>("observe"),
@@ -248,6 +249,17 @@ Napi::Value Model::time_encoder(const Napi::CallbackInfo& info) {
         });
       });
     });
+  });
+}
+
+Napi::Value Model::evaluate(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    auto batch = argument<Batch>(info, 0, "batch");
+    auto options = argument<GenerateOptions>(info, 1, "options");
+    return call(info.Env(), CancelHandle::from(info[2], "cancel"),
+                [batch = std::move(batch), options = std::move(options)](Core& core, const Cancel& cancel) {
+                  return whisper::evaluate(core.whisper, batch, options, cancel);
+                });
   });
 }
 

@@ -54,6 +54,7 @@ class Model : public Napi::ObjectWrap<Model> {
   Napi::Value end_training(const Napi::CallbackInfo& info);
   Napi::Value loss(const Napi::CallbackInfo& info);
   Napi::Value generate(const Napi::CallbackInfo& info);
+  Napi::Value evaluate(const Napi::CallbackInfo& info);
   Napi::Value time_encoder(const Napi::CallbackInfo& info);
   Napi::Value logits(const Napi::CallbackInfo& info);
   Napi::Value observe(const Napi::CallbackInfo& info);

@@ -40,6 +40,7 @@
       "native/cpu/roof.cpp",
       "native/cpu/sgd.cpp",
       "native/cpu/thread_pool.cpp",
+      "native/decode/evaluate.cpp",
       "native/decode/generate.cpp",
       "native/model/attention.cpp",
       "native/model/block.cpp",

@@ -20,13 +20,8 @@ export {
   type WordErrorRate,
   wordErrorRate,
 } from './evaluate/wer.js';
-export {
-  type Generated,
-  type GenerateOptions,
-  type InitialiseOptions,
-  type LoadOptions,
-  Whisper,
-} from './model/whisper.js';
+export type { Generated, GenerateOptions } from './model/greedy.js';
+export { type InitialiseOptions, type LoadOptions, Whisper } from './model/whisper.js';
 export type { NativePlan as MemoryPlan, Precision } from './native.js';
 export { type Features, type LogMelOptions, logMel } from './processor/features.js';
 export { basicNormalizer } from './processor/normalizers/basic.js';

@@ -138,6 +138,12 @@ export interface NativeModel {
     options: NativeGenerateOptions,
     cancel?: NativeCancel,
   ): Promise<NativeGenerated[]>;
+  /** `loss` and `generate` of the same audio, which is encoded once. */
+  evaluate(
+    batch: NativeBatch,
+    options: NativeGenerateOptions,
+    cancel?: NativeCancel,
+  ): Promise<{ losses: NativeLosses; texts: NativeGenerated[] }>;
   /**
    * For benchmarks: runs the encoder over these clips and returns the milliseconds it took, those of the features before
    * it not counted. By the clock of {@link NativeAddon.opTimes}.

@@ -12,6 +12,8 @@ struct GenerateOptions {
   int end = 50257;              // end-of-text token
   std::vector<int32_t> suppress;        // never generated
   std::vector<int32_t> begin_suppress;  // not generated as the first token after the prompt
+
+  void check(const Dims& dims) const;  // throws InvalidArgument
 };
 
 struct Generated {
@@ -23,5 +25,7 @@ struct Generated {
 // leave the batch.
 std::vector<Generated> generate(Whisper& model, const std::vector<std::vector<float>>& samples,
                                 const GenerateOptions& options, const Cancel& cancel);
+// The same of audio that is encoded already, [B, source, width], with options that are checked; the tape is paused.
+std::vector<Generated> generate(Whisper& model, Context& c, Tensor audio, const GenerateOptions& options);
 
 }  // namespace whisper

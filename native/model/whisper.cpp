@@ -27,20 +27,6 @@ std::vector<int32_t> shift_right(const Batch& batch, const Dims& dims) {
   return tokens;
 }
 
-void check(const Batch& batch, const Dims& dims) {
-  if (batch.rows() == 0) fail(Code::InvalidArgument, "batch: no rows");
-  if (batch.time < 1 || batch.time > dims.target)
-    fail(Code::InvalidArgument, "batch: ", batch.time, " labels per row, expected 1 to ", dims.target,
-         " (max_target_positions)");
-  if (batch.labels.size() != static_cast<size_t>(batch.rows()) * batch.time)
-    fail(Code::ShapeMismatch, "batch: ", batch.labels.size(), " labels for ", batch.rows(), " rows of ", batch.time);
-  if (batch.mask_spans.size() % 5)
-    fail(Code::ShapeMismatch, "batch: ", batch.mask_spans.size(), " numbers of mask spans, expected five per span");
-  for (int32_t label : batch.labels)
-    if (label >= dims.vocab)
-      fail(Code::InvalidArgument, "batch: label ", label, " is outside the vocabulary of ", dims.vocab);
-}
-
 Losses per_row(Backend& backend, const Tensor& losses, const Batch& batch) {
   std::vector<float> host(batch.labels.size(), 0.0f);
   backend.synchronize();
@@ -61,6 +47,20 @@ Losses per_row(Backend& backend, const Tensor& losses, const Batch& batch) {
 }
 
 }  // namespace
+
+void Batch::check(const Dims& dims) const {
+  if (rows() == 0) fail(Code::InvalidArgument, "batch: no rows");
+  if (time < 1 || time > dims.target)
+    fail(Code::InvalidArgument, "batch: ", time, " labels per row, expected 1 to ", dims.target,
+         " (max_target_positions)");
+  if (labels.size() != static_cast<size_t>(rows()) * time)
+    fail(Code::ShapeMismatch, "batch: ", labels.size(), " labels for ", rows(), " rows of ", time);
+  if (mask_spans.size() % 5)
+    fail(Code::ShapeMismatch, "batch: ", mask_spans.size(), " numbers of mask spans, expected five per span");
+  for (int32_t label : labels)
+    if (label >= dims.vocab)
+      fail(Code::InvalidArgument, "batch: label ", label, " is outside the vocabulary of ", dims.vocab);
+}
 
 Whisper::Whisper(std::shared_ptr<Backend> backend, const Dims& d, Precision p, bool trainable)
     : dims(checked(d)), precision(p), backend_(std::move(backend)), encoder_(params_, dims), decoder_(params_, dims) {
@@ -85,23 +85,24 @@ Tensor Whisper::features(const std::vector<std::vector<float>>& samples, const s
 }
 
 Losses Whisper::loss(const Batch& batch, const Cancel& cancel) {
-  check(batch, dims);
+  batch.check(dims);
   Context c = context();
   c.cancel = &cancel;
-  return c.tape.paused([&] {
-    const Shape shape{batch.rows(), batch.time};
-    Tensor audio = encode(c, features(batch.samples, batch.mask_spans));
-    Tensor tokens = backend_->from_host(shift_right(batch, dims).data(), shape, DType::I32);
-    Tensor labels = backend_->from_host(batch.labels.data(), shape, DType::I32);
-    Tensor x = decoder_.forward(c, tokens, audio), losses = backend_->empty({shape.size()});
-    backend_->classifier(losses, Tensor(), Tensor(), x, labels, decoder_.embedding().value, /*scale=*/1,
-                         /*smoothing=*/0);
-    return per_row(*backend_, losses, batch);
-  });
+  return c.tape.paused([&] { return loss(c, encode(c, features(batch.samples, batch.mask_spans)), batch); });
+}
+
+Losses Whisper::loss(Context& c, const Tensor& audio, const Batch& batch) {
+  const Shape shape{batch.rows(), batch.time};
+  Tensor tokens = backend_->from_host(shift_right(batch, dims).data(), shape, DType::I32);
+  Tensor labels = backend_->from_host(batch.labels.data(), shape, DType::I32);
+  Tensor x = decoder_.forward(c, tokens, audio), losses = backend_->empty({shape.size()});
+  backend_->classifier(losses, Tensor(), Tensor(), x, labels, decoder_.embedding().value, /*scale=*/1,
+                       /*smoothing=*/0);
+  return per_row(*backend_, losses, batch);
 }
 
 Tensor Whisper::logits(Context& c, Tensor features, const Batch& batch) {
-  check(batch, dims);
+  batch.check(dims);
   return c.tape.paused([&] {
     Tensor audio = encode(c, std::move(features));
     Tensor tokens = backend_->from_host(shift_right(batch, dims).data(), {batch.rows(), batch.time}, DType::I32);
@@ -110,12 +111,12 @@ Tensor Whisper::logits(Context& c, Tensor features, const Batch& batch) {
 }
 
 Losses Whisper::accumulate(Context& c, const Batch& batch, float scale, float smoothing) {
-  check(batch, dims);
+  batch.check(dims);
   return accumulate(c, features(batch.samples, batch.mask_spans), batch, scale, smoothing);
 }
 
 Losses Whisper::accumulate(Context& c, Tensor features, const Batch& batch, float scale, float smoothing) {
-  check(batch, dims);
+  batch.check(dims);
   const bool encoder_trained = params_.trained(Part::encoder);
   const Shape shape{batch.rows(), batch.time};
   Tensor tokens = backend_->from_host(shift_right(batch, dims).data(), shape, DType::I32);

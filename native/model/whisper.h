@@ -24,6 +24,7 @@ struct Batch {
   std::vector<int32_t> mask_spans;  // [n, 5]: {row, first frame, end frame, first mel, end mel} set to zero
 
   int rows() const { return static_cast<int>(samples.size()); }
+  void check(const Dims& dims) const;  // throws InvalidArgument or ShapeMismatch
 };
 
 // Per row: the sum of the losses of its labels that count, and how many those are.
@@ -64,6 +65,7 @@ class Whisper {
 
   // The loss only (evaluation), and the logits [B, time, vocab] behind it.
   Losses loss(const Batch& batch, const Cancel& cancel);
+  Losses loss(Context& c, const Tensor& audio, const Batch& batch);  // of audio that is encoded; the tape is paused
   Tensor logits(Context& c, Tensor features, const Batch& batch);
   // Forward and backward: gradients of scale · Σ losses are added to the parameters' gradients.
   Losses accumulate(Context& c, const Batch& batch, float scale, float smoothing = 0);

@@ -3,7 +3,9 @@ import { batches } from '../data/batches.js';
 import type { Source } from '../data/dataset.js';
 import type { DropReport } from '../data/drops.js';
 import { WhisperError } from '../errors.js';
+import type { Generated, GenerateOptions } from '../model/greedy.js';
 import type { Whisper } from '../model/whisper.js';
+import type { NativeBatch, NativeLosses } from '../native.js';
 import { basicNormalizer } from '../processor/normalizers/basic.js';
 import { englishNormalizer } from '../processor/normalizers/english.js';
 import type { Task } from '../processor/tokenizer.js';
@@ -134,23 +136,19 @@ export async function* evaluateInBatches(
   const references: string[] = [];
   const hypotheses: string[] = [];
   const result = { samples: 0, batches: 0, audioSeconds: 0 };
+  const generation = { ...prompt, maxLength: options.maxLength, signal };
   let lossSum = 0;
   for await (const batch of stream) {
     const { samples, labels, time, rows } = batch;
-    if (wantsLoss) {
-      const { sums, tokens } = await model.loss({ samples, labels, time }, { signal });
-      lossSum += (sum(sums) / Math.max(1, sum(tokens))) * rows.length;
-    }
-    if (wantsText) {
-      const texts = await model.generate(samples, { ...prompt, maxLength: options.maxLength, signal });
-      for (const [i, { text }] of texts.entries()) {
-        const row = rows[i]!;
-        options.onRow?.({ id: row.id, reference: row.text, hypothesis: text });
-        const reference = normalize(row.text);
-        if (reference.trim() === '') continue;
-        references.push(reference);
-        hypotheses.push(normalize(text));
-      }
+    const { losses, texts } = await run(model, { samples, labels, time }, wantsLoss, wantsText, generation);
+    if (losses) lossSum += (sum(losses.sums) / Math.max(1, sum(losses.tokens))) * rows.length;
+    for (const [i, { text }] of texts.entries()) {
+      const row = rows[i]!;
+      options.onRow?.({ id: row.id, reference: row.text, hypothesis: text });
+      const reference = normalize(row.text);
+      if (reference.trim() === '') continue;
+      references.push(reference);
+      hypotheses.push(normalize(text));
     }
     result.samples += rows.length;
     result.batches += 1;
@@ -170,6 +168,19 @@ export async function* evaluateInBatches(
     evaluation.cer = characterErrorRate(references, hypotheses).cer;
   }
   return evaluation;
+}
+
+/** What is wanted of a batch, with its audio encoded once. */
+async function run(
+  model: Whisper,
+  batch: NativeBatch,
+  wantsLoss: boolean,
+  wantsText: boolean,
+  options: GenerateOptions,
+): Promise<{ losses?: NativeLosses; texts: Generated[] }> {
+  if (wantsLoss && wantsText) return model.lossAndTexts(batch, options);
+  if (wantsLoss) return { losses: await model.loss(batch, options), texts: [] };
+  return { texts: wantsText ? await model.generate(batch.samples, options) : [] };
 }
 
 function sum(values: Iterable<number>): number {

@@ -11,7 +11,7 @@ import {
   PRECISIONS,
   type Precision,
 } from '../native.js';
-import { type Task, WhisperTokenizer } from '../processor/tokenizer.js';
+import { WhisperTokenizer } from '../processor/tokenizer.js';
 import { cancellable } from './cancel.js';
 import { checkModelFolder, weightFiles, writeFiles, writeFolder } from './checkpoint.js';
 import { type ModelConfig, nativeDims, readModelConfig, windowSamples } from './config.js';
@@ -20,6 +20,7 @@ import {
   type GenerationConfig,
   readGenerationConfig,
 } from './generation-config.js';
+import { type Generated, type GenerateOptions, nativeOptions, textOf } from './greedy.js';
 import { type PreprocessorConfig, readPreprocessorConfig } from './preprocessor-config.js';
 
 export interface LoadOptions {
@@ -44,24 +45,6 @@ export interface InitialiseOptions extends LoadOptions {
   initialisation?: 'hf' | 'fan_in' | undefined;
   /** Default: 42. */
   seed?: number | undefined;
-}
-
-export interface GenerateOptions {
-  /** Name, code or alias of the language spoken. Default: what generation_config.json says, or none in the prompt. */
-  language?: string | undefined;
-  task?: Task | undefined;
-  /** Tokens of a text, its prompt and end included. Default and most: the decoder's positions. */
-  maxLength?: number | undefined;
-  signal?: AbortSignal | undefined;
-}
-
-/** A generated text. */
-export interface Generated {
-  text: string;
-  /** After the prompt; the end token is the last, where it came before the length ran out. */
-  tokens: number[];
-  /** Natural logarithm of the probability of each token. */
-  logprobs: number[];
 }
 
 /** Everything a model is made of; `Whisper.fromPretrained` and `fromConfig` put it together. */
@@ -190,42 +173,11 @@ export class Whisper {
   async generate(samples: readonly Float32Array[], options: GenerateOptions = {}): Promise<Generated[]> {
     if (samples.length === 0) return [];
     this.checkSamples(samples);
-    const { signal, maxLength = this.config.max_target_positions } = options;
-    const prompt = this.tokenizer.promptTokens({
-      language: options.language ?? this.generation.language ?? undefined,
-      task: options.task,
-    });
-    if (
-      !Number.isInteger(maxLength) ||
-      maxLength <= prompt.length ||
-      maxLength > this.config.max_target_positions
-    ) {
-      throw new WhisperError(
-        'ERR_INVALID_ARGUMENT',
-        `the maximum length must be more than the prompt's ${prompt.length} tokens and at most ` +
-          `${this.config.max_target_positions} (max_target_positions), got ${maxLength}`,
-      );
-    }
-    const inVocabulary = (ids: readonly number[] | null | undefined): Int32Array =>
-      Int32Array.from((ids ?? []).filter((id) => id >= 0 && id < this.config.vocab_size));
-    const rows = await cancellable(signal, (cancel) =>
-      this.native.generate(
-        [...samples],
-        {
-          prompt: Int32Array.from(prompt),
-          maxLength,
-          end: this.tokenizer.eot,
-          suppress: inVocabulary(this.generation.suppress_tokens),
-          beginSuppress: inVocabulary(this.generation.begin_suppress_tokens),
-        },
-        cancel,
-      ),
+    const native = nativeOptions(this, options);
+    const rows = await cancellable(options.signal, (cancel) =>
+      this.native.generate([...samples], native, cancel),
     );
-    return rows.map(({ tokens, logprobs }) => ({
-      text: this.tokenizer.decode(tokens),
-      tokens: [...tokens],
-      logprobs: [...logprobs],
-    }));
+    return rows.map((row) => textOf(this.tokenizer, row));
   }
 
   /**
@@ -236,6 +188,23 @@ export class Whisper {
   async loss(batch: NativeBatch, options: { signal?: AbortSignal | undefined } = {}): Promise<NativeLosses> {
     this.checkSamples(batch.samples);
     return cancellable(options.signal, (cancel) => this.native.loss(batch, cancel));
+  }
+
+  /**
+   * What `loss` and `generate` say of a batch, with its audio encoded once instead of twice.
+   *
+   * @throws WhisperError as `generate`
+   */
+  async lossAndTexts(
+    batch: NativeBatch,
+    options: GenerateOptions = {},
+  ): Promise<{ losses: NativeLosses; texts: Generated[] }> {
+    this.checkSamples(batch.samples);
+    const native = nativeOptions(this, options);
+    const { losses, texts } = await cancellable(options.signal, (cancel) =>
+      this.native.evaluate(batch, native, cancel),
+    );
+    return { losses, texts: texts.map((row) => textOf(this.tokenizer, row)) };
   }
 
   /** Waits for the calls made so far and frees the model's memory. */

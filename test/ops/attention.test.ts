@@ -28,7 +28,8 @@ const of = (
 ): AttentionShape => ({ batch, time, source, heads, width: heads * size, causal });
 
 // Head size 64 as in every released model, and others; queries and keys each side of vector and tile widths; one query
-// against a cache; causal with a longer source; heads enough not to be cut, with more keys than one pass takes.
+// against a cache; causal with a longer source; heads enough not to be cut, with more keys than one pass takes; few queries
+// over several parts of the keys, the last of which the first query does not see.
 const shapes: AttentionShape[] = [
   of(1, 1, 1, 1, 1),
   of(1, 1, 2, 1, 64),
@@ -47,6 +48,8 @@ const shapes: AttentionShape[] = [
   of(1, 20, 513, 1, 17),
   of(3, 2, 1, 2, 16),
   of(4, 2, 677, 4, 1),
+  of(2, 2, 300, 3, 12),
+  of(1, 4, 258, 3, 20, true),
 ];
 // What differs with 16 bits is how rows are read and written, and where gradients are summed up.
 const shapesIn = (storage: Storage) => (storage === 'f32' ? shapes : shapes.filter((_, i) => i % 2 === 0));

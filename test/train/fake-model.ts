@@ -108,6 +108,9 @@ export class FakeNative implements NativeModel {
       return { tokens, logprobs: new Float32Array(tokens.length) };
     });
   }
+  async evaluate(batch: NativeBatch, options: NativeGenerateOptions) {
+    return { losses: this.losses(batch), texts: await this.generate(batch.samples, options) };
+  }
   async logits(): Promise<never> {
     throw new Error('not in the stand-in');
   }
