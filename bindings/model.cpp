@@ -1,42 +1,18 @@
 // The class behind NativeModel: each method reads its arguments on the main thread and works on the lane.
-#include "model.h"
-
 #include <map>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "decode/evaluate.h"
-#include "error.h"
-#include "fields.h"
 #include "instance.h"
-#include "stopwatch.h"
+#include "model_call.h"
 
 namespace whisper::js {
 namespace {
 
 // The garbage collector is told of memory in steps, because each telling may make it run.
 constexpr size_t report_step = size_t{32} << 20;
-
-// The arguments of a call, by name.
-template <class T>
-T argument(const Napi::CallbackInfo& info, size_t i, const char* name) {
-  return Js<T>::from(info[i], name);
-}
-
-HostTensor to_host(Backend& backend, const Tensor& tensor) {
-  HostTensor host;
-  host.shape.assign(tensor.shape.dims.begin(), tensor.shape.dims.begin() + tensor.shape.rank);
-  host.data.resize(static_cast<size_t>(tensor.shape.size()));
-  if (!tensor.dense())
-    fail(Code::InvalidArgument, "a tensor of shape ", tensor.shape, " with spaced rows cannot be read");
-  Tensor wide = tensor;
-  if (tensor.dtype != DType::F32) backend.cast(wide = backend.empty(tensor.shape), tensor);
-  backend.synchronize();
-  backend.download(host.data.data(), wide.address, host.data.size() * sizeof(float));
-  return host;
-}
 
 }  // namespace
 
@@ -93,23 +69,6 @@ void Model::report_memory(Napi::Env env, size_t live) {
   if (difference < report_step && live > 0) return;
   Napi::MemoryManagement::AdjustExternalMemory(env, static_cast<int64_t>(live) - static_cast<int64_t>(reported_));
   reported_ = live;
-}
-
-template <class F>
-Napi::Value Model::call(Napi::Env env, std::shared_ptr<Cancel> cancel, F work) {
-  if (disposed_) fail(Code::InvalidArgument, "the model is disposed");
-  return lane_.run(env, std::move(cancel), [this, work = std::move(work)](const Cancel& flag) -> Settle {
-    if (!core_) fail(Code::InvalidArgument, "the model is not open");
-    Settle result = [](Napi::Env e) -> Napi::Value { return e.Undefined(); };
-    if constexpr (std::is_void_v<decltype(work(*core_, flag))>)
-      work(*core_, flag);
-    else
-      result = settled(work(*core_, flag));
-    return [this, result = std::move(result), live = core_->whisper.backend().live_bytes()](Napi::Env e) {
-      report_memory(e, live);
-      return result(e);
-    };
-  });
 }
 
 Napi::Value Model::open(const Napi::CallbackInfo& info) {
@@ -234,24 +193,6 @@ Napi::Value Model::generate(const Napi::CallbackInfo& info) {
   });
 }
 
-Napi::Value Model::time_encoder(const Napi::CallbackInfo& info) {
-  return promised(info.Env(), [&] {
-    auto samples = argument<std::vector<std::vector<float>>>(info, 0, "samples");
-    return call(info.Env(), [samples = std::move(samples)](Core& core, const Cancel&) {
-      Whisper& whisper = core.whisper;
-      Context c = whisper.context();
-      return c.tape.paused([&] {
-        Tensor features = whisper.features(samples);
-        c.backend.synchronize();
-        return milliseconds_of([&] {
-          const Tensor audio = whisper.encode(c, std::move(features));
-          c.backend.synchronize();
-        });
-      });
-    });
-  });
-}
-
 Napi::Value Model::evaluate(const Napi::CallbackInfo& info) {
   return promised(info.Env(), [&] {
     auto batch = argument<Batch>(info, 0, "batch");
@@ -260,54 +201,6 @@ Napi::Value Model::evaluate(const Napi::CallbackInfo& info) {
                 [batch = std::move(batch), options = std::move(options)](Core& core, const Cancel& cancel) {
                   return whisper::evaluate(core.whisper, batch, options, cancel);
                 });
-  });
-}
-
-Napi::Value Model::logits(const Napi::CallbackInfo& info) {
-  return promised(info.Env(), [&] {
-    return call(info.Env(), [batch = argument<Batch>(info, 0, "batch")](Core& core, const Cancel&) {
-      Whisper& whisper = core.whisper;
-      Context c = whisper.context();
-      return to_host(c.backend, whisper.logits(c, whisper.features(batch.samples, batch.mask_spans), batch));
-    });
-  });
-}
-
-Napi::Value Model::observe(const Napi::CallbackInfo& info) {
-  return promised(info.Env(), [&] {
-    return call(info.Env(), [batch = argument<Batch>(info, 0, "batch")](Core& core, const Cancel&) {
-      Whisper& whisper = core.whisper;
-      std::map<std::string, HostTensor> seen;
-      Context c = whisper.context();
-      c.observer = [&](const std::string& name, const Tensor& t) { seen[name] = to_host(c.backend, t); };
-      whisper.logits(c, whisper.features(batch.samples, batch.mask_spans), batch);
-      return seen;
-    });
-  });
-}
-
-Napi::Value Model::read(const Napi::CallbackInfo& info) {
-  return promised(info.Env(), [&] {
-    auto name = argument<std::string>(info, 0, "name");
-    const auto what = argument<What>(info, 1, "what");
-    return call(info.Env(), [=, name = std::move(name)](Core& core, const Cancel&) {
-      const Param& p = core.whisper.params().find(name);
-      if (what == What::grad && !p.grad) fail(Code::InvalidArgument, name, " has no gradient: it is not being trained");
-      const Tensor& tensor = what == What::grad ? p.grad : p.exact();
-      return HostTensor{p.file_shape(), to_file_layout(core.whisper.backend(), p, tensor)};
-    });
-  });
-}
-
-Napi::Value Model::accumulate(const Napi::CallbackInfo& info) {
-  return promised(info.Env(), [&] {
-    auto batch = argument<Batch>(info, 0, "batch");
-    const auto scale = argument<float>(info, 1, "scale");
-    return call(info.Env(), [scale, batch = std::move(batch)](Core& core, const Cancel&) {
-      Context& c = core.prepared().context();
-      c.tape.clear();  // of a call that ended in an error
-      return core.whisper.accumulate(c, batch, scale);
-    });
   });
 }
 

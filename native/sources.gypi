@@ -72,6 +72,7 @@
       "bindings/functions.cpp",
       "bindings/lane.cpp",
       "bindings/model.cpp",
+      "bindings/model_probe.cpp",
       "bindings/ops.cpp",
       "bindings/promise.cpp"
     ],
