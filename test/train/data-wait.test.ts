@@ -91,10 +91,12 @@ describe('data that is prepared while a step runs', () => {
   }
 
   it.each([1, 3])('is not waited for, with %i micro-batches to a step', async (gradientAccumulationSteps) => {
-    const { read: _, ...given } = slowly(100);
+    const { read: _, ...given } = slowly(400);
     const { events } = await run({
       ...shared,
       ...given,
+      // More than are on the threads' way at a time.
+      perDeviceTrainBatchSize: 20,
       gradientAccumulationSteps,
       maxSteps: 6,
       loggingSteps: 2,
