@@ -13,6 +13,8 @@ constexpr int64_t kSharedBytes = 64 << 20;  // of a factor at most that is packe
 constexpr int64_t kSplitDepth = 512;        // A product may be computed in parts of this many steps of k or more …
 constexpr int64_t kSplitOutput = 1 << 16;   // … if C has at most so many elements …
 constexpr int64_t kSplitLength = 16;        // … or if k is so many times as long as C is high and wide.
+constexpr int64_t kPartColumns = 256;       // of a matrix whose columns are summed up
+constexpr int64_t kAdditions = 1 << 15;     // worth handing to another thread
 constexpr int64_t kMostRows = 32;           // of a register tile, in any table
 
 int64_t divide_up(int64_t n, int64_t d) { return (n + d - 1) / d; }
@@ -99,6 +101,14 @@ class Panels {
   const std::byte* whole_ = nullptr;
 };
 
+// sums[j] += Σ over `count` rows of source[k + r][j] for columns [j, j + columns), at most kPartColumns
+void add_part(const RowProductKernels& kernels, float* sums, const Rows& source, int64_t k, int64_t count, int64_t j,
+              int64_t columns) {
+  float part[kPartColumns];
+  kernels.column_sums(part, source.with(source.data + j), k, count, columns);
+  for (int64_t c = 0; c < columns; ++c) sums[j + c] += part[c];
+}
+
 // What a block of a product needs: both factors as panels, and a thread's workspace for what is not packed as a whole.
 struct Work {
   const GemmKernels& kernels;
@@ -147,6 +157,7 @@ void multiply_block(const Work& work, int64_t m0, int64_t m1, int64_t n0, int64_
     for (int64_t i = m0; i < m1; i += a.lines) {
       const int64_t count = std::min(a.lines, m1 - i);
       if (!a.whole()) a.fill(a_panel, i, i + count, k, steps);
+      if (p.a_sums && n0 == 0) add_part(*p.row_products, p.a_sums, p.a.rows, k, steps, i, count);
       void* c[kMostRows];
       float* sums[kMostRows];
       const void* addend[kMostRows];
@@ -194,6 +205,7 @@ void split_product(const GemmKernels& kernels, const Product& p, int64_t parts) 
   piece.bias = nullptr;
   piece.addend.reset();
   piece.then = nullptr;
+  piece.a_sums = nullptr;
   const int64_t depth = depth_of(kernels, part), bytes = Work(kernels, piece, depth).bytes(p.m, p.n, part);
   std::byte* const memory = workspaces.take<std::byte>(bytes * threads());
   parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
@@ -233,7 +245,10 @@ int64_t parts_of(const Product& p) {
 
 void gemm(const GemmKernels& kernels, const Product& p) {
   if (p.m == 0 || p.n == 0 || (p.k == 0 && p.add)) return;
-  if (const int64_t parts = parts_of(p); parts > 1) return split_product(kernels, p, parts);
+  if (const int64_t parts = parts_of(p); parts > 1) {
+    if (p.a_sums) add_column_sums(kernels, *p.row_products, p.a_sums, p.a.rows, p.k, p.m);
+    return split_product(kernels, p, parts);
+  }
   const int64_t product = p.m * p.n * std::max<int64_t>(p.k, 1);
   const int64_t shares = threads() == 1 ? 1 : std::clamp<int64_t>(product / kernels.share_work, 1, 4 * threads());
   const Blocks blocks = plan(kernels, p, shares);
@@ -259,18 +274,14 @@ void gemm(const GemmKernels& kernels, const Product& p) {
   });
 }
 
-void add_column_sums(const RowProductKernels& kernels, float* sums, const Rows& source, int64_t rows, int64_t columns) {
-  thread_local Scratch scratch;
-  constexpr int64_t kRows = 256;           // per part: adding up in parts also keeps the rounding error small
-  constexpr int64_t kShareWork = 1 << 15;  // additions worth handing to another thread
-  const int64_t parts = divide_up(rows, kRows);
-  float* const partial = scratch.take<float>(parts * columns);
-  parallel_for(parts, rows * columns < kShareWork ? parts : 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      kernels.column_sums(partial + i * columns, source, i * kRows, std::min(kRows, rows - i * kRows), columns);
+void add_column_sums(const GemmKernels& kernels, const RowProductKernels& row_products, float* sums, const Rows& source,
+                     int64_t rows, int64_t columns) {
+  const int64_t depth = depth_of(kernels, rows);
+  parallel_for(columns, rows * columns < kAdditions ? columns : kPartColumns, [&](int64_t begin, int64_t end) {
+    for (int64_t j = begin; j < end; j += kPartColumns)
+      for (int64_t k = 0; k < rows; k += depth)
+        add_part(row_products, sums, source, k, std::min(depth, rows - k), j, std::min(kPartColumns, end - j));
   });
-  for (int64_t i = 0; i < parts; ++i)
-    for (int64_t j = 0; j < columns; ++j) sums[j] += partial[i * columns + j];
 }
 
 }  // namespace whisper::cpu

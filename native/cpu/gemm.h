@@ -31,12 +31,16 @@ struct Product {
   const float* bias = nullptr;
   bool add = false;
   std::optional<Rows> addend = {};  // [m, n]
+  // a_sums[i] += Σk A[i, k] of an A read along, by the way. Needs `row_products`.
+  float* a_sums = nullptr;
+  const RowProductKernels* row_products = nullptr;
   // Called for each piece of a finished row, by the thread that made it and while it is in its cache.
   std::function<void(int64_t row, int64_t column, int64_t columns)> then = {};
 };
 void gemm(const GemmKernels& kernels, const Product& product);
 
-// sums[j] += Σ over rows of source[r][j]
-void add_column_sums(const RowProductKernels& kernels, float* sums, const Rows& source, int64_t rows, int64_t columns);
+// sums[j] += Σ over rows of source[r][j], added up as the a_sums of a product by `kernels` are.
+void add_column_sums(const GemmKernels& kernels, const RowProductKernels& row_products, float* sums, const Rows& source,
+                     int64_t rows, int64_t columns);
 
 }  // namespace whisper::cpu

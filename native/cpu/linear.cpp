@@ -85,21 +85,23 @@ void CpuBackend::linear_backward(Out dx, Acc dweight, Acc dbias, In dy, In x, In
                                nullptr,
                                add});
   }
+  if (dbias) op.flat("dbias", dbias, n);
+  const cpu::GemmKernels& kernels = products(type);
   if (dweight) {
     op.strided("x", x, m, k, type);
     op.dense("dweight", dweight, n, k);
-    cpu::gemm(products(type), {n,
-                               k,
-                               m,
-                               {cpu::rows_of(dy), Factor::Along},
-                               {cpu::rows_of(x), Factor::Along},
-                               {dweight.as<float>(), k},
-                               nullptr,
-                               true});
+    cpu::gemm(kernels, {.m = n,
+                        .n = k,
+                        .k = m,
+                        .a = {cpu::rows_of(dy), Factor::Along},
+                        .b = {cpu::rows_of(x), Factor::Along},
+                        .c = {dweight.as<float>(), k},
+                        .add = true,
+                        .a_sums = dbias.as<float>(),
+                        .row_products = &kernels_.row_products});
+  } else if (dbias) {
+    cpu::add_column_sums(kernels, kernels_.row_products, dbias.as<float>(), cpu::rows_of(dy), m, n);
   }
-  if (!dbias) return;
-  op.flat("dbias", dbias, n);
-  cpu::add_column_sums(kernels_.row_products, dbias.as<float>(), cpu::rows_of(dy), m, n);
 }
 
 }  // namespace whisper
