@@ -9,6 +9,7 @@
 #include "cpu/cpu_backend.h"
 #include "cpu/expect.h"
 #include "cpu/thread_pool.h"
+#include "cpu/value_copy.h"
 
 namespace whisper {
 namespace {
@@ -40,7 +41,7 @@ void sum_columns(const float* x, int64_t rows, int64_t width, Body f) {
 
 }  // namespace
 
-void CpuBackend::adafactor(Acc value, Acc row, Acc column, In grad, In scale, AdafactorHyper hyper) {
+void CpuBackend::adafactor(Acc value, Acc row, Acc column, In grad, In scale, AdafactorHyper hyper, Out copy) {
   const cpu::Expect op("adafactor");
   const bool is_factored = value.shape.rank >= 2;
   const AdafactorParts all(value.shape);
@@ -52,6 +53,7 @@ void CpuBackend::adafactor(Acc value, Acc row, Acc column, In grad, In scale, Ad
   if (is_factored) op.flat("row", row, all.matrices * height);
   if (!is_factored && row) fail(Code::InvalidArgument, "adafactor: row ", row.shape, ", expected none of a vector");
   if (hyper.t < 1) fail(Code::InvalidArgument, "adafactor: t is ", hyper.t, ", expected 1 for the first step");
+  const cpu::ValueCopy copies(op, kernels_.elementwise, copy, value);
   if (n == 0) return;
 
   const std::shared_ptr<void> memory = allocate(all.bytes());
@@ -103,6 +105,7 @@ void CpuBackend::adafactor(Acc value, Acc row, Acc column, In grad, In scale, Ad
     for (int64_t r = begin; r < end; ++r)
       kernels_.optimizer.adafactor(value.as<float>() + r * width, g + r * width, factors + matrix * width, width,
                                    static_cast<float>(size * row_factor(matrix, r)), decay);
+    copies.make(begin * width, end * width);
   });
 }
 

@@ -5,12 +5,13 @@
 #include "cpu/cpu_backend.h"
 #include "cpu/expect.h"
 #include "cpu/thread_pool.h"
+#include "cpu/value_copy.h"
 
 namespace whisper {
 namespace {
 
-void update(const char* name, const cpu::OptimizerKernels& kernels, const Acc& value, const Acc& m, const Acc& v,
-            const In& grad, const In& scale, const cpu::AdamwStep& step) {
+void update(const char* name, const cpu::Kernels& kernels, const Acc& value, const Acc& m, const Acc& v, const In& grad,
+            const In& scale, const cpu::AdamwStep& step, const Out& copy) {
   const cpu::Expect op(name);
   const int64_t n = value.shape.size();
   op.flat("value", value, n);
@@ -18,20 +19,22 @@ void update(const char* name, const cpu::OptimizerKernels& kernels, const Acc& v
   op.flat("v", v, n);
   op.flat("grad", grad, n);
   op.flat("scale", scale, 1);
+  const cpu::ValueCopy copies(op, kernels.elementwise, copy, value);
   cpu::parallel_for(n, cpu::chunk_elements, [&](int64_t begin, int64_t end) {
-    kernels.adamw(value.as<float>() + begin, m.as<float>() + begin, v.as<float>() + begin, grad.as<float>() + begin,
-                  end - begin, scale.as<float>()[0], step);
+    kernels.optimizer.adamw(value.as<float>() + begin, m.as<float>() + begin, v.as<float>() + begin,
+                            grad.as<float>() + begin, end - begin, scale.as<float>()[0], step);
+    copies.make(begin, end);
   });
 }
 
 }  // namespace
 
-void CpuBackend::adamw(Acc value, Acc m, Acc v, In grad, In scale, AdamwHyper hyper) {
-  update("adamw", kernels_.optimizer, value, m, v, grad, scale, cpu::adamw_step("adamw", hyper, true));
+void CpuBackend::adamw(Acc value, Acc m, Acc v, In grad, In scale, AdamwHyper hyper, Out copy) {
+  update("adamw", kernels_, value, m, v, grad, scale, cpu::adamw_step("adamw", hyper, true), copy);
 }
 
-void CpuBackend::adamw_hf(Acc value, Acc m, Acc v, In grad, In scale, AdamwHyper hyper) {
-  update("adamw_hf", kernels_.optimizer, value, m, v, grad, scale, cpu::adamw_step("adamw_hf", hyper, false));
+void CpuBackend::adamw_hf(Acc value, Acc m, Acc v, In grad, In scale, AdamwHyper hyper, Out copy) {
+  update("adamw_hf", kernels_, value, m, v, grad, scale, cpu::adamw_step("adamw_hf", hyper, false), copy);
 }
 
 }  // namespace whisper

@@ -10,11 +10,12 @@
 #include "cpu/expect.h"
 #include "cpu/nearest_code.h"
 #include "cpu/thread_pool.h"
+#include "cpu/value_copy.h"
 
 namespace whisper {
 
 void CpuBackend::adamw_8bit(Acc value, Acc m, Acc v, Acc m_absmax, Acc v_absmax, In grad, In scale, AdamwHyper hyper,
-                            bool guard) {
+                            bool guard, Out copy) {
   static_assert(cpu::chunk_elements % cpu::code_block == 0);
   const cpu::Expect op("adamw_8bit");
   const int64_t n = value.shape.size(), blocks = (n + cpu::code_block - 1) / cpu::code_block;
@@ -25,12 +26,14 @@ void CpuBackend::adamw_8bit(Acc value, Acc m, Acc v, Acc m_absmax, Acc v_absmax,
   op.flat("v_absmax", v_absmax, blocks);
   op.flat("grad", grad, n);
   op.flat("scale", scale, 1);
+  const cpu::ValueCopy copies(op, kernels_.elementwise, copy, value);
   const cpu::AdamwStep step = cpu::adamw_step("adamw_8bit", hyper, true);
   cpu::parallel_for(n, cpu::chunk_elements, [&](int64_t begin, int64_t end) {
     const int64_t block = begin / cpu::code_block;
     kernels_.optimizer.adamw_8bit(value.as<float>() + begin, m.as<uint8_t>() + begin, v.as<uint8_t>() + begin,
                                   m_absmax.as<float>() + block, v_absmax.as<float>() + block, grad.as<float>() + begin,
                                   end - begin, scale.as<float>()[0], step, guard);
+    copies.make(begin, end);
   });
 }
 

@@ -99,6 +99,11 @@ int64_t Params::grad_offset(const Param& p) const {
   return static_cast<const float*>(p.grad.address) - static_cast<const float*>(grads_.address);
 }
 
+int64_t Params::copy_offset(const Param& p) const {
+  const auto bytes = static_cast<const std::byte*>(p.value.address) - static_cast<const std::byte*>(copies_.address);
+  return bytes / static_cast<int64_t>(size_of(copies_.dtype));
+}
+
 bool Params::trained(Part part) const {
   return std::any_of(list_.begin(), list_.end(), [&](const Param& p) { return p.part == part && p.grad; });
 }

@@ -45,8 +45,9 @@ struct Param {
   Tensor value;   // what layers compute with: of factors a copy in the compute dtype, else the master itself
   Tensor grad;    // f32; absent while the parameter is not trained
 
-  bool decay() const { return role != Role::vector; }              // weight decay applies
-  const Tensor& exact() const { return master ? master : value; }  // what is loaded, saved and looked up
+  bool decay() const { return role != Role::vector; }                        // weight decay applies
+  const Tensor& exact() const { return master ? master : value; }            // what is loaded, saved and looked up
+  bool copied() const { return master && value.address != master.address; }  // into a value of another dtype
   bool factor() const { return role == Role::weight || role == Role::embedding; }
   std::vector<int64_t> file_shape() const;
 };
@@ -62,7 +63,7 @@ class Params {
   // Once, after all are added. Without `masters` the model cannot be trained, and factors of 16 bits take 2 bytes
   // instead of 6 per element.
   void materialise(Backend& backend, DType compute, bool masters);
-  // Makes the compute copies anew: after loading, and after every update of the masters.
+  // Makes the compute copies anew, after loading. Updates of the masters make their own.
   void refresh(Backend& backend);
 
   // Gives gradients to the parts that are trained and takes them from the others.
@@ -80,9 +81,10 @@ class Params {
   Tensor masters() const { return masters_; }
   Tensor copies() const { return copies_; }  // absent in f32
   Tensor grads() const { return grads_; }    // absent when nothing is trained
-  // Elements from the start of masters() and grads() to this parameter's.
+  // Elements from the start of masters(), grads() and copies() to this parameter's.
   int64_t master_offset(const Param& p) const;
   int64_t grad_offset(const Param& p) const;
+  int64_t copy_offset(const Param& p) const;
   static int64_t aligned(int64_t elements) { return (elements + alignment - 1) / alignment * alignment; }
 
  private:

@@ -23,7 +23,8 @@ class Adafactor final : public Optimizer {
   void update(const Hyperparameters& h, const Tensor& scale, int t) override {
     for (const auto& [p, row, column] : moments_)
       backend_.adafactor(p->master.reshaped(factored(*p)), row, column, p->grad.reshaped(factored(*p)), scale,
-                         {.lr = h.rate(p->part), .decay = p->decay() ? h.weight_decay : 0, .t = t});
+                         {.lr = h.rate(p->part), .decay = p->decay() ? h.weight_decay : 0, .t = t},
+                         p->copied() ? p->value : Tensor());
   }
 
   std::vector<StateTensor> state() override {

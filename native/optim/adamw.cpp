@@ -6,7 +6,7 @@ namespace {
 
 class AdamW final : public Optimizer {
  public:
-  using Operation = void (Backend::*)(Acc value, Acc m, Acc v, In grad, In scale, AdamwHyper hyper);
+  using Operation = void (Backend::*)(Acc value, Acc m, Acc v, In grad, In scale, AdamwHyper hyper, Out copy);
 
   AdamW(Backend& backend, Params& params, Operation operation)
       : backend_(backend),
@@ -19,8 +19,8 @@ class AdamW final : public Optimizer {
   void update(const Hyperparameters& h, const Tensor& scale, int t) override {
     for (const Run& run : runs_) {
       const auto of = [&](const Tensor& states) { return states.part(run.grad, {run.size}); };
-      (backend_.*operation_)(params_.masters().part(run.master, {run.size}), of(m_), of(v_), of(params_.grads()), scale,
-                             run.adamw(h, t));
+      (backend_.*operation_)(run.masters_of(params_), of(m_), of(v_), run.grads_of(params_), scale, run.adamw(h, t),
+                             run.copies_of(params_));
     }
   }
 

@@ -34,16 +34,15 @@ class Adamw8bit final : public Optimizer {
 
   void update(const Hyperparameters& h, const Tensor& scale, int t) override {
     for (const Run& run : runs_) {
-      const Tensor value = params_.masters().part(run.master, {run.size}),
-                   grad = params_.grads().part(run.grad, {run.size});
+      const Tensor value = run.masters_of(params_), grad = run.grads_of(params_), copy = run.copies_of(params_);
       const AdamwHyper hyper = run.adamw(h, t);
       if (run.coded)
         backend_.adamw_8bit(value, m_.codes.part(run.state, {run.size}), v_.codes.part(run.state, {run.size}),
                             m_.absmax.part(run.state / block, {run.size / block}),
-                            v_.absmax.part(run.state / block, {run.size / block}), grad, scale, hyper, guard_);
+                            v_.absmax.part(run.state / block, {run.size / block}), grad, scale, hyper, guard_, copy);
       else
         backend_.adamw(value, m_.plain.part(run.state, {run.size}), v_.plain.part(run.state, {run.size}), grad, scale,
-                       hyper);
+                       hyper, copy);
     }
   }
 

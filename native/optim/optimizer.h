@@ -56,7 +56,8 @@ class Optimizer {
  public:
   virtual ~Optimizer() = default;
 
-  // One update of every trained parameter's master with its gradient times scale[0]; t counts updates from 1.
+  // One update of every trained parameter's master, and of its compute copy, with its gradient times scale[0]; t counts
+  // updates from 1.
   virtual void update(const Hyperparameters& h, const Tensor& scale, int t) = 0;
   virtual std::vector<StateTensor> state() = 0;
 };

@@ -12,15 +12,18 @@ std::vector<Run> runs_of(Params& params, const std::function<bool(const Param&)>
     Run next{.part = p->part,
              .decays = p->decay(),
              .coded = coded && coded(*p),
+             .copied = p->copied(),
              .size = Params::aligned(p->shape.size()),
              .master = params.master_offset(*p),
              .grad = params.grad_offset(*p),
+             .copy = p->copied() ? params.copy_offset(*p) : 0,
              .state = 0};
     int64_t& state = states[next.coded];
     next.state = state;
     state += next.size;
     const auto goes_on = [&](const Run& last) {
       return last.part == next.part && last.decays == next.decays && last.coded == next.coded &&
+             last.copied == next.copied && (!next.copied || last.copy + last.size == next.copy) &&
              last.master + last.size == next.master && last.end() == next.grad;
     };
     if (!runs.empty() && goes_on(runs.back()))

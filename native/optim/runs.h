@@ -13,10 +13,16 @@ struct Run {
   Part part;
   bool decays;
   bool coded;            // its moments are in 8 bits
+  bool copied;           // its parameters have compute copies
   int64_t size;          // elements, the padding behind each parameter included
   int64_t master, grad;  // where it begins in Params::masters() and grads()
+  int64_t copy;          // and in Params::copies(), if copied
   int64_t state;         // where its states begin among those of runs that are alike in `coded`
   int64_t end() const { return grad + size; }
+
+  Tensor masters_of(const Params& p) const { return p.masters().part(master, {size}); }
+  Tensor grads_of(const Params& p) const { return p.grads().part(grad, {size}); }
+  Tensor copies_of(const Params& p) const { return copied ? p.copies().part(copy, {size}) : Tensor(); }
 
   double rate(const Hyperparameters& h) const { return h.rate(part); }
   double decay(const Hyperparameters& h) const { return decays ? h.weight_decay : 0; }

@@ -10,8 +10,8 @@ class Sgd final : public Optimizer {
 
   void update(const Hyperparameters& h, const Tensor& scale, int) override {
     for (const Run& run : runs_)
-      backend_.sgd(params_.masters().part(run.master, {run.size}), params_.grads().part(run.grad, {run.size}), scale,
-                   run.rate(h), run.decay(h));
+      backend_.sgd(run.masters_of(params_), run.grads_of(params_), scale, run.rate(h), run.decay(h),
+                   run.copies_of(params_));
   }
 
   std::vector<StateTensor> state() override { return {}; }

@@ -107,7 +107,6 @@ StepResult Training::step(const std::vector<Batch>& batches, const StepOptions& 
   scaler_.update(!result.finite);
   if (!result.finite) return result;
   optimizer_->update(o.hyperparameters, scale, ++steps_);
-  model_.params().refresh(backend);
   return result;
 }
 

@@ -41,7 +41,7 @@ const OPTIMIZERS: readonly Operation[] = [
     prepare: () => {
       const secondMoment = { ...positive(SIZE, 1e-6), shape: [ROWS, WIDTH] };
       const operands = [weights(), matrix(1e-3), secondMoment, gradient(), scale()];
-      return (times) => times.adamw!(...operands, adamw);
+      return (times) => times.adamw!(...operands, adamw, null);
     },
   },
   {
@@ -50,7 +50,7 @@ const OPTIMIZERS: readonly Operation[] = [
     prepare: () => {
       const absmax = [positive(SIZE / BLOCK, 1e-3), positive(SIZE / BLOCK, 1e-6)];
       const operands = [weights(), codes(), codes(), ...absmax, gradient(), scale()];
-      return (times) => times.adamw8bit!(...operands, adamw, false);
+      return (times) => times.adamw8bit!(...operands, adamw, false, null);
     },
   },
   {
@@ -58,7 +58,7 @@ const OPTIMIZERS: readonly Operation[] = [
     bytes: SIZE * (3 * 4 + 8), // reads the gradient three times; its moments are of rows and columns
     prepare: () => {
       const operands = [weights(), positive(ROWS, 1e-6), positive(WIDTH, 1e-6), gradient(), scale()];
-      return (times) => times.adafactor!(...operands, { lr: 1e-5, t: 10 });
+      return (times) => times.adafactor!(...operands, { lr: 1e-5, t: 10 }, null);
     },
   },
   {
@@ -67,7 +67,7 @@ const OPTIMIZERS: readonly Operation[] = [
     peer: { optimizer: 'sgd' },
     prepare: () => {
       const operands = [weights(), gradient(), scale()];
-      return (times) => times.sgd!(...operands, 1e-5, 0.01);
+      return (times) => times.sgd!(...operands, 1e-5, 0.01, null);
     },
   },
 ];

@@ -32,7 +32,7 @@ function update(
   scale = 1,
 ): void {
   const g = dense(grad, ...value.shape);
-  ops.adafactor!(value, row, column, g, dense(Float32Array.of(scale), 1), { ...step });
+  ops.adafactor!(value, row, column, g, dense(Float32Array.of(scale), 1), { ...step }, null);
 }
 
 describe('adafactor', () => {

@@ -47,6 +47,7 @@ function update(
     dense(Float32Array.of(scale), 1),
     { ...usual, ...step },
     guard,
+    null,
   );
   const [p, newM, newV, newMAbsmax, newVAbsmax] = operands.map(({ data }) => data);
   return { value: p, m: newM, v: newV, mAbsmax: newMAbsmax, vAbsmax: newVAbsmax } as State;
@@ -142,7 +143,7 @@ describe('adamw_8bit', () => {
           const expected = adamw8bit(exactly(before), Float64Array.from(grad), 1, step);
           expectStep(`${name}, step ${i + 1}`, state, exactly(before), expected);
         }
-        ops.adamw!(...full, dense(grad, n), dense(Float32Array.of(1), 1), { ...step });
+        ops.adamw!(...full, dense(grad, n), dense(Float32Array.of(1), 1), { ...step }, null);
       }
       const [value, m] = full.map(({ data }) => data as Float32Array);
       const moved = mean(value!.map((p, i) => p - start[i]!));

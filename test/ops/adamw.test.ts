@@ -29,7 +29,7 @@ describe.each([
       let first: Float32Array | undefined;
       for (const { name, ops } of backends) {
         const [value, m, v] = [dense(inputs.value, n), dense(inputs.m, n), dense(inputs.v, n)];
-        ops[op]!(value, m, v, dense(inputs.grad, n), dense(inputs.scale, 1), { ...step });
+        ops[op]!(value, m, v, dense(inputs.grad, n), dense(inputs.scale, 1), { ...step }, null);
         budget.check(name, { value, m, v });
         first ??= value.data as Float32Array;
         if (name.startsWith('cpu'))
@@ -44,7 +44,15 @@ describe.each([
     for (const { name, ops } of backends) {
       const zeros = () => dense(new Float32Array(5), 5);
       const value = zeros();
-      ops[op]!(value, zeros(), zeros(), dense(grad, 5), dense(one, 1), { ...usual, decay: 0, eps: 1e-16 });
+      ops[op]!(
+        value,
+        zeros(),
+        zeros(),
+        dense(grad, 5),
+        dense(one, 1),
+        { ...usual, decay: 0, eps: 1e-16 },
+        null,
+      );
       const expected = Array.from(grad, (g) => -1e-3 * Math.sign(g));
       expectWithin(name, value.data, expected, Array(5).fill(1e-3 * 16 * rounding));
     }
@@ -64,7 +72,7 @@ describe.each([
       };
       for (const [i, grad] of grads.entries()) {
         const step = { ...usual, t: i + 1 };
-        ops[op]!(value, m, v, dense(grad, n), dense(one, 1), { ...step });
+        ops[op]!(value, m, v, dense(grad, n), dense(one, 1), { ...step }, null);
         state = reference({ ...state, grad: Float64Array.from(grad), scale }, step);
       }
       // A rounding per step of numbers up to 4, and of moves of lr each.
@@ -74,7 +82,9 @@ describe.each([
 
   it('counts steps from 1', () => {
     const x = () => dense(randn(1, 1), 1);
-    expect(() => backends[0]!.ops[op]!(x(), x(), x(), x(), x(), { ...usual, t: 0 })).toThrow(': t is 0');
+    expect(() => backends[0]!.ops[op]!(x(), x(), x(), x(), x(), { ...usual, t: 0 }, null)).toThrow(
+      ': t is 0',
+    );
   });
 });
 
@@ -83,7 +93,7 @@ describe('adamw and adamw_hf', () => {
   const update = (op: 'adamw' | 'adamwHf', step: AdamwStep) =>
     backends.map(({ ops }) => {
       const [value, m, v] = [dense(one, 1), dense(Float32Array.of(0), 1), dense(Float32Array.of(0), 1)];
-      ops[op]!(value, m, v, dense(one, 1), dense(one, 1), { ...step });
+      ops[op]!(value, m, v, dense(one, 1), dense(one, 1), { ...step }, null);
       return value.data[0]!;
     });
 

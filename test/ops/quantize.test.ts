@@ -72,7 +72,7 @@ describe('the dynamic map', () => {
       const step = { lr: 1, beta1: 0.5, beta2: 0.5, eps: 1, t: 1 };
       ops.adamw8bit!(
         ...[zeros(), { data: m, shape: [n] }, { data: v, shape: [n] }, mAbsmax, vAbsmax, zeros()],
-        ...[dense(Float32Array.of(1), 1), step, false],
+        ...[dense(Float32Array.of(1), 1), step, false, null],
       );
       const expected = dynamicMap(isSigned).map((x) => Math.abs(x) / 2);
       expect(absmax.data, name).toEqual(expected);

@@ -21,7 +21,7 @@ describe('sgd', () => {
       let first: Float32Array | undefined;
       for (const { name, ops } of backends) {
         const value = dense(inputs.value, n);
-        ops.sgd!(value, dense(inputs.grad, n), dense(inputs.scale, 1), lr, decay);
+        ops.sgd!(value, dense(inputs.grad, n), dense(inputs.scale, 1), lr, decay, null);
         budget.check(name, { value });
         first ??= value.data as Float32Array;
         if (name.startsWith('cpu'))
@@ -32,8 +32,10 @@ describe('sgd', () => {
 
   it('refuses operands that do not fit', () => {
     const x = (n: number) => dense(new Float32Array(n), n);
-    expect(() => backends[0]!.ops.sgd!(x(3), x(2), x(1), 1, 0)).toThrow('sgd: grad [2], expected 3 elements');
-    expect(() => backends[0]!.ops.sgd!(x(3), x(3), x(2), 1, 0)).toThrow(
+    expect(() => backends[0]!.ops.sgd!(x(3), x(2), x(1), 1, 0, null)).toThrow(
+      'sgd: grad [2], expected 3 elements',
+    );
+    expect(() => backends[0]!.ops.sgd!(x(3), x(3), x(2), 1, 0, null)).toThrow(
       'sgd: scale [2], expected 1 elements',
     );
   });
