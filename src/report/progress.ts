@@ -110,8 +110,8 @@ export class TrainingReport {
     const { screen } = this.#output;
     if (!screen) return;
     const scale = scaled ? ' | {scale}' : '';
-    const format = `{bar} {value}/{total} | loss {loss} | lr {rate}${scale} | data wait {wait} | {speed} | {left} left{activity}`;
-    const blank = { loss: '-', rate: '-', scale: '-', wait: '-', speed: '-', left: '-', activity: '' };
+    const format = `{bar} {value}/{total} | loss {loss} | lr {rate}${scale} | {speed} | {left} left{wait}{activity}`;
+    const blank = { loss: '-', rate: '-', scale: '-', speed: '-', left: '-', wait: '', activity: '' };
     this.#bar = new SingleBar(
       { format, stream: screen, barsize: 24, gracefulExit: false },
       Presets.shades_classic,
@@ -130,8 +130,10 @@ export class TrainingReport {
   #payload({ loss, learningRate, lossScale, skippedSteps }: Step): object {
     const rate = learningRate.toExponential(1);
     const scale = describeScale(lossScale, skippedSteps);
-    const wait = `${this.#dataWait.toFixed(2)} s`;
-    return { loss: loss.toFixed(4), rate, scale, wait, speed: this.#speed, left: this.#left };
+    // Told of only where it is worth something to do away with; lines have little room.
+    const waits = this.#dataWait >= 0.01 * this.#seconds;
+    const wait = waits ? ` | data wait ${this.#dataWait.toFixed(2)} s` : '';
+    return { loss: loss.toFixed(4), rate, scale, speed: this.#speed, left: this.#left, wait };
   }
 
   get #speed(): string {
