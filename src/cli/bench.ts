@@ -8,14 +8,29 @@ import { precisionOptions } from '../train/arguments.js';
 import { boolean, integer, string } from '../train/option.js';
 import { type Command, commonOptions, type Terminal, writeJson } from './command.js';
 
+/** In which benchmarks a setting has which default: `4 in step, data; 1 in encode`. */
+function defaultsOf(setting: keyof Settings): string {
+  const names = new Map<string, string[]>();
+  for (const { name, defaults } of benchmarks) {
+    if (setting in defaults)
+      names.set(`${defaults[setting]}`, [...(names.get(`${defaults[setting]}`) ?? []), name]);
+  }
+  return [...names].map(([value, of]) => `${value} in ${of.join(', ')}`).join('; ');
+}
+
 /** Of the work itself. What is not given is as the benchmark has it. */
 const settingOptions = {
-  model: string('released model by name, or folder of one, for its sizes: weights are random', undefined),
-  device: string('where to compute: cpu', undefined),
+  model: string(
+    'released model by name (tiny if not given), or folder of one: only its sizes count',
+    undefined,
+  ),
+  device: string('where to compute; cpu if not given', undefined),
   precision: precisionOptions.precision,
-  batch: integer('rows at a time', undefined, { least: 1 }),
-  labels: integer('tokens: of a row’s label, or to decode of each row', undefined, { least: 1 }),
-  only: string('single operations: those with this text in their name', undefined),
+  batch: integer(`rows at a time; default: ${defaultsOf('batch')}`, undefined, { least: 1 }),
+  labels: integer(`tokens of each row’s label, or to decode; default: ${defaultsOf('labels')}`, undefined, {
+    least: 1,
+  }),
+  only: string('ops, optimizer, data: only what has this text in its name', undefined),
 };
 
 const options = {
