@@ -15,7 +15,7 @@ def random(*shape, dtype=stored):
 
 def linear(asked):
     x, w, b = random(asked["m"], asked["k"]), random(asked["n"], asked["k"]), random(asked["n"])
-    return lambda: F.linear(x, w, b), {"x": [x], "weight": [w]}.get(asked.get("gradient"))
+    return lambda: F.linear(x, w, b), {"x": [x], "weight": [w], "weight, bias": [w, b]}.get(asked.get("gradient"))
 
 
 def linear_gelu(asked):

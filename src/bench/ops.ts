@@ -57,7 +57,7 @@ function forward(precision: Precision, m: number, n: number, k: number): Operati
   };
 }
 
-/** With the gradients of both factors and of the bias, each alone. */
+/** With the gradients of both factors, each alone, and that of the bias beside the weight's. */
 function product(precision: Precision, m: number, n: number, k: number): Operation[] {
   const name = `linear ${m}×${n}×${k}`;
   const stored = (...shape: number[]) => operand(shape, precision);
@@ -83,10 +83,11 @@ function product(precision: Precision, m: number, n: number, k: number): Operati
       },
     },
     {
-      name: `${name} dbias`,
-      bytes: m * n * bytesOf(precision),
+      name: `${name} dweight dbias`,
+      flops: 2 * m * n * k,
+      peer: { op: 'linear', gradient: 'weight, bias', m, n, k },
       prepare: () => {
-        const operands = [null, null, operand([n]), ...factors()];
+        const operands = [null, operand([n, k]), operand([n]), ...factors()];
         return (times) => times.linearBackward!(...operands, false);
       },
     },

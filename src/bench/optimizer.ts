@@ -1,8 +1,8 @@
 // One step of each optimizer over one matrix of random parameters, more of them than caches hold.
-import type { NativeOperand } from '../native.js';
+import type { NativeOperand, Precision } from '../native.js';
 import type { Benchmark } from './benchmark.js';
 import { measureOperations, type Operation } from './operations.js';
-import { uniform } from './random.js';
+import { operand, uniform } from './random.js';
 
 const ROWS = 16384;
 const WIDTH = 1024;
@@ -13,9 +13,10 @@ const BLOCK = 256;
 export const optimizer: Benchmark = {
   name: 'optimizer',
   summary: `a step of each optimizer over ${SIZE.toLocaleString('en')} parameters`,
-  defaults: { device: 'cpu', only: '' },
+  defaults: { device: 'cpu', precision: 'f32', only: '' },
   peer: 'optimizer.py',
-  measure: (bench) => measureOperations(bench, OPTIMIZERS, 'optimizer.py', { rows: ROWS, width: WIDTH }),
+  measure: (bench) =>
+    measureOperations(bench, optimizers(bench.precision), 'optimizer.py', { rows: ROWS, width: WIDTH }),
 };
 
 const matrix = (scale: number): NativeOperand => ({ data: uniform(SIZE, scale), shape: [ROWS, WIDTH] });
@@ -32,42 +33,51 @@ const weights = () => matrix(0.05);
 const scale = (): NativeOperand => ({ data: Float32Array.of(1), shape: [1] });
 const adamw = { lr: 1e-5, decay: 0.01, t: 10 };
 
-/** Bytes: each reads the gradient (4 of a parameter) and reads and writes the value (8). */
-const OPTIMIZERS: readonly Operation[] = [
-  {
-    name: 'adamw_torch',
-    bytes: SIZE * (4 + 8 + 16), // reads and writes two moments of f32
-    peer: { optimizer: 'adamw' },
-    prepare: () => {
-      const secondMoment = { ...positive(SIZE, 1e-6), shape: [ROWS, WIDTH] };
-      const operands = [weights(), matrix(1e-3), secondMoment, gradient(), scale()];
-      return (times) => times.adamw!(...operands, adamw, null);
+/** Each reads the gradient (4 bytes of a parameter), reads and writes the value (8), and writes the copy of 16 bits (2). */
+function optimizers(precision: Precision): Operation[] {
+  const narrow = precision === 'f16' || precision === 'bf16';
+  const copy = () => (narrow ? operand([ROWS, WIDTH], precision) : null);
+  const common = narrow ? 4 + 8 + 2 : 4 + 8;
+  return [
+    {
+      name: 'adamw_torch',
+      bytes: SIZE * (common + 16), // reads and writes two moments of f32
+      peer: { optimizer: 'adamw' },
+      prepare: () => {
+        const secondMoment = { ...positive(SIZE, 1e-6), shape: [ROWS, WIDTH] };
+        const into = copy();
+        const operands = [weights(), matrix(1e-3), secondMoment, gradient(), scale()];
+        return (times) => times.adamw!(...operands, adamw, into);
+      },
     },
-  },
-  {
-    name: 'adamw_bnb_8bit',
-    bytes: SIZE * (4 + 8 + 4 + 16 / BLOCK), // two codes, and an absmax of each in every block
-    prepare: () => {
-      const absmax = [positive(SIZE / BLOCK, 1e-3), positive(SIZE / BLOCK, 1e-6)];
-      const operands = [weights(), codes(), codes(), ...absmax, gradient(), scale()];
-      return (times) => times.adamw8bit!(...operands, adamw, false, null);
+    {
+      name: 'adamw_bnb_8bit',
+      bytes: SIZE * (common + 4 + 16 / BLOCK), // two codes, and an absmax of each in every block
+      prepare: () => {
+        const absmax = [positive(SIZE / BLOCK, 1e-3), positive(SIZE / BLOCK, 1e-6)];
+        const into = copy();
+        const operands = [weights(), codes(), codes(), ...absmax, gradient(), scale()];
+        return (times) => times.adamw8bit!(...operands, adamw, false, into);
+      },
     },
-  },
-  {
-    name: 'adafactor',
-    bytes: SIZE * (3 * 4 + 8), // reads the gradient three times; its moments are of rows and columns
-    prepare: () => {
-      const operands = [weights(), positive(ROWS, 1e-6), positive(WIDTH, 1e-6), gradient(), scale()];
-      return (times) => times.adafactor!(...operands, { lr: 1e-5, t: 10 }, null);
+    {
+      name: 'adafactor',
+      bytes: SIZE * (common + 2 * 4), // reads the gradient twice more; its moments are of rows and columns
+      prepare: () => {
+        const into = copy();
+        const operands = [weights(), positive(ROWS, 1e-6), positive(WIDTH, 1e-6), gradient(), scale()];
+        return (times) => times.adafactor!(...operands, { lr: 1e-5, t: 10 }, into);
+      },
     },
-  },
-  {
-    name: 'sgd',
-    bytes: SIZE * (4 + 8),
-    peer: { optimizer: 'sgd' },
-    prepare: () => {
-      const operands = [weights(), gradient(), scale()];
-      return (times) => times.sgd!(...operands, 1e-5, 0.01, null);
+    {
+      name: 'sgd',
+      bytes: SIZE * common,
+      peer: { optimizer: 'sgd' },
+      prepare: () => {
+        const into = copy();
+        const operands = [weights(), gradient(), scale()];
+        return (times) => times.sgd!(...operands, 1e-5, 0.01, into);
+      },
     },
-  },
-];
+  ];
+}

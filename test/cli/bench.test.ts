@@ -149,7 +149,7 @@ describe('bench', () => {
     }
     expectNoZeros(report.results);
 
-    const sgd = await bench('optimizer', '--only=sgd');
+    const sgd = await bench('optimizer', '--only=sgd', '--precision=bf16');
     expect(sgd.results).toMatchObject([
       { name: 'sgd', msPerStep: spread, gigabytesPerSecond: expect.any(Number) },
     ]);
