@@ -46,7 +46,9 @@ class DryBackend final : public IdleBackend {
     const size_t shares = (dweight ? 1 : 0) + (dbias ? 1 : 0);
     borrow(shares * LayernormShares(x.shape.rows()).bytes(x.shape.width()));
   }
-  void adafactor(Acc value, Acc, Acc, In, In, AdafactorHyper, Out) override { borrow(AdafactorParts(value.shape).bytes()); }
+  void adafactor(Acc value, Acc, Acc, In, In, AdafactorHyper, Out) override {
+    borrow(AdafactorParts(value.shape).bytes());
+  }
   // The most that one operation took for itself.
   size_t workspace_bytes() const { return workspace_; }
 
