@@ -74,6 +74,7 @@ describe('decodeWav', () => {
     ['of a codec', (file) => file.writeUInt16LE(6, 32), /unknown encoding 6/],
     ['with no channels', (file) => file.writeUInt16LE(0, 34), /0 channels/],
     ['with an absurd rate', (file) => file.writeUInt32LE(3, 36), /rate of 3 Hz/],
+    ['with a rate that is not resampled', (file) => file.writeUInt32LE(768_001, 36), /rate of 768001 Hz/],
   ])('refuses a file %s', (_, change, message) => {
     const file = wav([left]);
     change(file);

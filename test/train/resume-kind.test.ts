@@ -76,6 +76,8 @@ describe('a checkpoint', () => {
     for (const name of Object.keys(state.options)) {
       if (/optim|Loss|check|autoF|autoB|adafactor/.test(name)) delete state.options[name];
     }
+    const { lossSum, losses } = state.unlogged;
+    state.unlogged = { lossSum, steps: losses };
     writeFileSync(path, JSON.stringify(state));
     const again = await run({ ...resumed, resumeFromCheckpoint: join(outputDir, 'checkpoint-4') });
     expect(again.native.weights).toEqual(whole.native.weights);
@@ -84,6 +86,23 @@ describe('a checkpoint', () => {
     await expect(
       run({ ...resumed, optim: 'sgd', resumeFromCheckpoint: join(outputDir, 'checkpoint-4') }),
     ).rejects.toThrow('optim was adamw_torch and is sgd');
+  });
+
+  it('of a version that could not freeze the decoder goes on where it is not frozen', async () => {
+    await run(saving);
+    const path = join(outputDir, 'checkpoint-4', 'whisper_tune_state.json');
+    const state = JSON.parse(readFileSync(path, 'utf8'));
+    delete state.kind.freeze_decoder;
+    delete state.options.freezeDecoder;
+    writeFileSync(path, JSON.stringify(state));
+    await expect(run({ ...resumed, freezeDecoder: true })).rejects.toThrow(
+      'freeze_decoder was false and is true',
+    );
+    const { events } = await run({ ...resumed, resumeFromCheckpoint: join(outputDir, 'checkpoint-4') });
+    expect(of(events, 'start')[0]).toMatchObject({ step: 4 });
+    expect(of(events, 'notice').map(({ message }) => message)).toEqual([
+      "options differ from the checkpoint's: the number of updates (was 4, is 6)",
+    ]);
   });
 
   it('says which precision and optimizer it is of', async () => {
