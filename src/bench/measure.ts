@@ -37,9 +37,12 @@ export async function takeTurns(turns: readonly Turn[], options: TurnOptions): P
   for (let round = -1; round < options.rounds; round++) {
     options.onRound?.(round + 1);
     for (const [i, turn] of turns.entries()) {
-      const took = await turn();
-      if (round >= 0) times[i]!.push(...took);
+      // A signal from a terminal ends a peer too, whose turn then fails.
+      const took = await turn().catch((error: unknown) =>
+        options.signal?.aborted ? [] : Promise.reject(error),
+      );
       if (options.signal?.aborted) throw new WhisperError('ERR_CANCELLED', 'the benchmark was cancelled');
+      if (round >= 0) times[i]!.push(...took);
     }
   }
   return times;

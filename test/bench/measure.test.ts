@@ -54,6 +54,17 @@ describe('takeTurns', () => {
     });
     expect(turns).toBe(2);
   });
+
+  it('calls a turn that fails by that what it is, cancelled or a failure', async () => {
+    const stop = new AbortController();
+    const failing = async () => {
+      throw new Error('the peer ended');
+    };
+    const options = { rounds: 1, signal: stop.signal };
+    await expect(takeTurns([failing], options)).rejects.toThrow('the peer ended');
+    stop.abort();
+    await expect(takeTurns([failing], options)).rejects.toMatchObject({ code: 'ERR_CANCELLED' });
+  });
 });
 
 it('times one thread by CPU time and more by the wall', () => {
