@@ -62,7 +62,7 @@ describe('arguments', () => {
     ['no object', 'dims: expected an object, got an array', () => addon().openModel('cpu', [] as Any, 'f32')],
     [
       'another precision',
-      "precision: expected 'f32' or 'f16' or 'bf16', got 'f64'",
+      "precision: expected 'f32' or 'f32-fast' or 'f16' or 'bf16', got 'f64'",
       () => addon().openModel('cpu', dims, 'f64' as Any),
     ],
     [
