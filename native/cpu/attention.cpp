@@ -40,7 +40,7 @@ void forward_tile(const Kernels& kernels, const AttentionSize& size, const Forwa
   const GemmKernels& gemm = kernels.products(size.type);
   const int64_t columns = round_up(n, gemm.tile_columns), step = keys_of_tile(gemm);
   const int64_t limit = size.visible(t + n - 1);
-  w.q.fill(gemm.pack_b_across, q, t, n, 0, size.width);
+  pack_across(w.q, gemm.pack_b_across, q, t, n, size.width);
   std::fill_n(w.reference, columns, -INFINITY);
   std::fill_n(w.sum, columns, 0.0f);
   for (int64_t s = 0; s < limit; s += step) {
@@ -74,15 +74,16 @@ void CpuBackend::attention(Out o, Out lse, In q, In k, In v, int heads, bool cau
   const int64_t share = ForwardSpace({nullptr}, gemm, size).bytes;
   thread_local Scratch scratch;
   std::byte* const memory = scratch.take<std::byte>(share * threads());
-  parallel_for(size.batch * size.heads * parts, 1, [&](int64_t begin, int64_t end) {
+  const int64_t at_once = size.tasks_at_once(part * size.source);
+  parallel_for(size.batch * size.heads * parts, at_once, [&](int64_t begin, int64_t end) {
     const Multiplying products(gemm);
     const ForwardSpace w({memory + thread_index() * share}, gemm, size);
     for (int64_t i = begin; i < end; ++i) {
       const int64_t b = i / parts / heads, h = i / parts % heads, t0 = i % parts * part,
                     t1 = std::min(size.time, t0 + part);
       const int64_t limit = size.visible(t1 - 1);
-      w.k.fill(gemm.pack_a_across, head_of(k, b, h, size.width), 0, limit, 0, size.width);
-      w.v.fill(gemm.pack_a_along, head_of(v, b, h, size.width), 0, size.width, 0, limit);
+      pack_across(w.k, gemm.pack_a_across, head_of(k, b, h, size.width), 0, limit, size.width);
+      pack_along(w.v, gemm.pack_a_along, head_of(v, b, h, size.width), 0, limit, size.width);
       for (int64_t t = t0; t < t1; t += kTileQueries)
         forward_tile(kernels_, size, w, i / parts, head_of(q, b, h, size.width), t, std::min(kTileQueries, t1 - t),
                      head_of(o, b, h, size.width), lse ? lse.as<float>() + i / parts * size.time : nullptr);

@@ -4,8 +4,7 @@
 //
 //     P = exp(S - lse)    dV = (M∘P)ᵀ·dO    dS = scale·P∘(M∘(dO·Vᵀ) - delta)    dQ = dS·K    dK = dSᵀ·Q
 //
-// Gradients are summed up in f32: where they belong if they are of f32, in a workspace, and rounded once, if they are
-// of 16 bits.
+// Gradients are summed up in f32 and, if they are of 16 bits, rounded once.
 #include "cpu/attention_tiles.h"
 #include "cpu/cpu_backend.h"
 #include "cpu/scratch.h"
@@ -19,43 +18,73 @@ using namespace cpu;
 constexpr int64_t kKeyChunk = 6 * kKeys;        // keys whose panels stay in L2 through a pass over all queries
 constexpr int64_t kQueries = 3 * kTileQueries;  // of a block, whose tiles are summed up in dK and dV together
 
+// P or dS of a block of queries and some keys as the A operand of dV or dK: tiles of kTileQueries queries, and panels
+// of them only for tables that take no lines as they lie.
+struct ScoreRows {
+  std::byte* tiles;  // in place of the scores if what is multiplied is of f32, or rounded
+  int64_t spacing;   // in bytes
+  DType type;
+  Panels panels;
+
+  ScoreRows(Parts& parts, const GemmKernels& gemm, const Matrix& scores)
+      : tiles(reinterpret_cast<std::byte*>(scores.data)),
+        spacing(kKeys * kTileQueries * gemm.bytes),
+        type(gemm.bytes == sizeof(float) ? DType::F32 : DType::BF16),
+        panels(parts.panels_a(gemm, gemm.multiply_lines ? 0 : kKeys, kQueries)) {
+    if (type != DType::F32) tiles = parts.bytes(kQueries / kTileQueries * spacing);
+  }
+  std::byte* tile(int64_t j) const { return tiles + j / kTileQueries * spacing; }  // of the queries from j on
+
+  // Has to be called when a tile has been made, for the `n` queries that there are and `keys` keys.
+  void pack(const GemmKernels& gemm, int64_t j, int64_t n, int64_t keys) const {
+    if (!gemm.multiply_lines) panels.fill(gemm.pack_a_across, {{tile(j), type}, kTileQueries}, 0, keys, 0, n, j);
+  }
+
+  // C[count, columns] += the rows of keys [i, i + count), at most a panel of them, times B, over queries [j, n).
+  void multiply(const GemmKernels& gemm, int64_t i, int64_t count, int64_t j, int64_t n, const Panels& b,
+                float* const* c, int64_t columns) const {
+    const BPanels factor = BPanels::of(b, 0, j);
+    PanelProduct product{count, columns, gemm.steps(n - j), nullptr, factor.data, factor.step, factor.panel, c, true};
+    product.a = gemm.multiply_lines ? tile(j) + i * kLineSteps * gemm.bytes : panels.at(i, j);
+    product.a_spacing = spacing;
+    (gemm.multiply_lines ? gemm.multiply_lines : gemm.multiply)(product);
+  }
+};
+static_assert(kTileQueries == kLineSteps);
+
 // A thread's workspace of the backward pass: panels of a chunk of keys and values, and of a block of queries.
 struct BackwardSpace {
+  int64_t keys;                       // of a chunk, at most
   Panels k, v, k_along;               // K and V as rows of Sᵀ and dPᵀ, K as the Kᵀ of dQᵀ
   Panels q, d_o, q_along, d_o_along;  // as columns of Sᵀ and dPᵀ, and of dK and dV
-  Panels p_across, ds_across;         // P and dS of a block as the Pᵀ and dSᵀ of dV and dK
-  Matrix scores, dp, dq, dk, dv;      // dQ transposed, tile by tile; rows of dK and dV are those of the chunk
+  Matrix scores, dp, dq, dk, dv;      // Sᵀ, dPᵀ and dQᵀ tile by tile; rows of dK and dV are those of the chunk
+  ScoreRows p, ds;
   float *factors, *lse, *delta, *ones;
-  void *p_rows, *ds_rows, *ds_panel;  // of a tile: in place of scores and dp if what is multiplied is of f32
+  std::byte* ds_panel;  // of a tile, if it is rounded
   int64_t bytes;
 
   BackwardSpace(Parts&& parts, const GemmKernels& gemm, const AttentionSize& size)
-      : k(parts.panels_a(gemm, kKeyChunk, size.width)),
-        v(parts.panels_a(gemm, kKeyChunk, size.width)),
-        k_along(parts.panels_a(gemm, size.width, kKeyChunk)),
+      : keys(std::min(kKeyChunk, size.source)),
+        k(parts.panels_a(gemm, keys, size.width)),
+        v(parts.panels_a(gemm, keys, size.width)),
+        k_along(parts.panels_a(gemm, size.width, keys)),
         q(parts.panels_b(gemm, kQueries, size.width)),
         d_o(parts.panels_b(gemm, kQueries, size.width)),
         q_along(parts.panels_b(gemm, size.width, kQueries)),
         d_o_along(parts.panels_b(gemm, size.width, kQueries)),
-        p_across(parts.panels_a(gemm, kKeys, kQueries)),
-        ds_across(parts.panels_a(gemm, kKeys, kQueries)),
-        scores(parts.matrix(kKeys, kTileQueries)),
-        dp(parts.matrix(kKeys, kTileQueries)),
+        scores(parts.matrix(kQueries / kTileQueries * kKeys, kTileQueries)),
+        dp(parts.matrix(kQueries / kTileQueries * kKeys, kTileQueries)),
         dq(parts.matrix(kQueries / kTileQueries * size.width, kTileQueries)),
-        dk(parts.matrix(kKeyChunk, size.width)),
-        dv(parts.matrix(kKeyChunk, size.width)),
+        dk(parts.matrix(keys, size.width)),
+        dv(parts.matrix(keys, size.width)),
+        p(parts, gemm, scores),
+        ds(parts, gemm, dp),
         factors(parts.floats(size.dropout ? kKeys * kTileQueries : 0)),
         lse(parts.floats(kQueries)),
         delta(parts.floats(kQueries)),
         ones(parts.floats(kQueries)),
-        p_rows(scores.data),
-        ds_rows(dp.data),
-        ds_panel(dp.data) {
-    if (gemm.bytes != sizeof(float))
-      for (void** rounded : {&p_rows, &ds_rows, &ds_panel})
-        *rounded = parts.bytes(gemm.steps(kKeys) * kTileQueries * gemm.bytes);
-    bytes = parts.used;
-  }
+        ds_panel(parts.bytes(p.type == DType::F32 ? 0 : gemm.steps(kKeys) * kTileQueries * gemm.bytes)),
+        bytes(parts.used) {}
 };
 
 struct Head {
@@ -96,15 +125,18 @@ void backward_tile(const Kernels& kernels, const AttentionSize& size, const Back
                    const Block& block, int64_t j, int64_t s, int64_t keys) {
   const GemmKernels& gemm = kernels.products(size.type);
   const int64_t n = block.queries(j), columns = round_up(n, gemm.tile_columns);
-  multiply(gemm, w.k, s, keys, 0, size.width, BPanels::of(w.q, j, 0), w.scores.rows, columns, false);
-  multiply(gemm, w.v, s, keys, 0, size.width, BPanels::of(w.d_o, j, 0), w.dp.rows, columns, false);
+  const bool rounded = w.p.type != DType::F32;
+  const int64_t first = rounded ? 0 : j / kTileQueries * kKeys;  // scores that are rounded need not stay
+  float *const *scores = w.scores.rows + first, *const *dp = w.dp.rows + first;
+  multiply(gemm, w.k, s, keys, 0, size.width, BPanels::of(w.q, j, 0), scores, columns, false);
+  multiply(gemm, w.v, s, keys, 0, size.width, BPanels::of(w.d_o, j, 0), dp, columns, false);
   const ScoreTile tile = tile_of(kernels, size, head, block.t + j, columns, block.s0 + s, keys, w.factors);
-  kernels.scores(size.type).gradient_tile(w.scores.data, w.dp.data, tile, w.lse + j, w.delta + j, w.p_rows, w.ds_rows,
-                                          w.ds_panel);
-  const DType type = gemm.bytes == sizeof(float) ? DType::F32 : DType::BF16;
-  w.p_across.fill(gemm.pack_a_across, {{w.p_rows, type}, kTileQueries}, 0, keys, 0, n, j);
-  w.ds_across.fill(gemm.pack_a_across, {{w.ds_rows, type}, kTileQueries}, 0, keys, 0, n, j);
-  multiply(gemm, w.k_along, 0, size.width, s, keys, BPanels::of_tile(gemm, w.ds_panel),
+  std::byte* const ds_panel = rounded ? w.ds_panel : w.ds.tile(j);
+  kernels.scores(size.type).gradient_tile(scores[0], dp[0], tile, w.lse + j, w.delta + j, w.p.tile(j), w.ds.tile(j),
+                                          ds_panel);
+  w.p.pack(gemm, j, n, keys);
+  w.ds.pack(gemm, j, n, keys);
+  multiply(gemm, w.k_along, 0, size.width, s, keys, BPanels::of_tile(gemm, ds_panel),
            w.dq.rows + j / kTileQueries * size.width, columns, s > 0);
 }
 
@@ -113,23 +145,27 @@ void backward_chunk(const Kernels& kernels, const AttentionSize& size, const Bac
                     int64_t s0, int64_t s1, const RowsOf<float>& dq, bool add) {
   const GemmKernels& gemm = kernels.products(size.type);
   const int64_t width = size.width, step = keys_of_tile(gemm);
-  w.k.fill(gemm.pack_a_across, head.k, s0, s1 - s0, 0, width);
-  w.v.fill(gemm.pack_a_across, head.v, s0, s1 - s0, 0, width);
-  w.k_along.fill(gemm.pack_a_along, head.k, 0, width, s0, s1 - s0);
+  pack_across(w.k, gemm.pack_a_across, head.k, s0, s1 - s0, width);
+  pack_across(w.v, gemm.pack_a_across, head.v, s0, s1 - s0, width);
+  pack_along(w.k_along, gemm.pack_a_along, head.k, s0, s1 - s0, width);
   std::fill_n(w.ones, kQueries, 1.0f);
   for (const Matrix& sums : {w.dk, w.dv}) std::fill_n(sums.data, (s1 - s0) * width, 0.0f);
   for (int64_t t = 0; t < size.time; t += kQueries) {
     const Block block(size, s0, s1, t);
     const int64_t n = block.n, limit = block.seen_by(n - 1);
     if (limit > 0) {
-      w.q.fill(gemm.pack_b_across, head.q, t, n, 0, width);
-      w.d_o.fill(gemm.pack_b_across, head.d_o, t, n, 0, width);
-      w.q_along.fill(gemm.pack_b_along, head.q, 0, width, t, n);
-      w.d_o_along.fill(gemm.pack_b_along, head.d_o, 0, width, t, n);
+      pack_across(w.q, gemm.pack_b_across, head.q, t, n, width);
+      pack_across(w.d_o, gemm.pack_b_across, head.d_o, t, n, width);
+      pack_along(w.q_along, gemm.pack_b_along, head.q, t, n, width);
+      pack_along(w.d_o_along, gemm.pack_b_along, head.d_o, t, n, width);
       for (int64_t j = 0; j < n; ++j) {
         w.lse[j] = head.lse[t + j];
         w.delta[j] = kernels.attention.dot(head.d_o.row(t + j), head.o.row(t + j), width);
       }
+      const int64_t lanes =
+          round_up(n, kTileQueries);  // without a query P and dS are 0: products may take them for one
+      std::fill(w.lse + n, w.lse + lanes, 1e30f);
+      std::fill(w.delta + n, w.delta + lanes, 0.0f);
     }
     for (int64_t s = 0; s < limit; s += step) {
       const int64_t keys = std::min(step, limit - s), first = block.first_to_see(s);
@@ -138,8 +174,8 @@ void backward_chunk(const Kernels& kernels, const AttentionSize& size, const Bac
                       std::min(keys, round_up(block.seen_by(j) - s, gemm.tile_rows)));
       for (int64_t i = 0; i < keys; i += gemm.tile_rows) {
         const int64_t rows = std::min(gemm.tile_rows, keys - i), j = block.first_to_see(s + i);
-        multiply(gemm, w.p_across, i, rows, j, n - j, BPanels::of(w.d_o_along, 0, j), w.dv.rows + s + i, width, true);
-        multiply(gemm, w.ds_across, i, rows, j, n - j, BPanels::of(w.q_along, 0, j), w.dk.rows + s + i, width, true);
+        w.p.multiply(gemm, i, rows, j, n, w.d_o_along, w.dv.rows + s + i, width);
+        w.ds.multiply(gemm, i, rows, j, n, w.q_along, w.dk.rows + s + i, width);
       }
     }
     for (int64_t j = 0; j < n; j += kTileQueries) {
@@ -197,7 +233,8 @@ void CpuBackend::attention_backward(Out dq, Out dk, Out dv, In d_o, In q, In k, 
     const int64_t at = (parts > 1 ? head : thread_index()) * (parts - in_place) + p - in_place;
     return {workspace + at * head_size, size.width};
   };
-  parallel_for(size.batch * size.heads * parts, 1, [&](int64_t begin, int64_t end) {
+  const int64_t at_once = size.tasks_at_once(size.time * part);
+  parallel_for(size.batch * size.heads * parts, at_once, [&](int64_t begin, int64_t end) {
     const Multiplying products(gemm);
     const BackwardSpace w({memory + thread_index() * share}, gemm, size);
     for (int64_t i = begin; i < end; ++i) {

@@ -7,8 +7,8 @@
 //                Oᵀ[width, queries]  = rescale·Oᵀ + Vᵀ·Pᵀ     A: V panels           B: Pᵀ
 //     backward   Sᵀ and dPᵀ[keys, queries] = V·dOᵀ           A: K, V panels        B: Q, dO panels
 //                dQᵀ[width, queries] += Kᵀ·dSᵀ                A: K panels           B: dSᵀ
-//                dV[keys, width]     += Pᵀ·dO                 A: rows of Pᵀ, packed    B: dO panels
-//                dK[keys, width]     += dSᵀ·Q                 A: rows of dSᵀ, packed   B: Q panels
+//                dV[keys, width]     += Pᵀ·dO                 A: rows of Pᵀ        B: dO panels
+//                dK[keys, width]     += dSᵀ·Q                 A: rows of dSᵀ       B: Q panels
 //
 // Scores, maxima and sums are of f32. What goes into a product is of f32, or of bf16 if that is how the operands are
 // stored and the table multiplies bf16: P and dS are then rounded as they are made.
@@ -69,6 +69,10 @@ struct AttentionSize {
 
   // Query t sees the keys below this, the next query one more.
   int64_t visible(int64_t t) const { return causal ? source - time + t + 1 : source; }
+  // How many tasks of so many scores are worth handing to a thread: one of a short sequence takes two microseconds.
+  int64_t tasks_at_once(int64_t scores) const {
+    return std::max<int64_t>(1, (int64_t{1} << 18) / std::max<int64_t>(scores * width, 1));
+  }
   // The number of a probability in the dropout's sequence; heads are counted through the batch.
   uint64_t number(int64_t head, int64_t t, int64_t s) const {
     return (static_cast<uint64_t>(head) * static_cast<uint64_t>(time) + static_cast<uint64_t>(t)) *
@@ -99,6 +103,31 @@ struct Panels {
       pack(at(i, to), source, first + i, std::min(lines, count - i), k0, steps);
   }
 };
+
+// The rows of a head are pieces of longer ones, too far apart for the processor to foresee: they are asked for a step
+// before they are packed.
+inline void prefetch(const Rows& rows, int64_t first, int64_t last, int64_t width) {
+  const int64_t bytes = width * static_cast<int64_t>(size_of(rows.data.type));
+  for (; first < last; ++first)
+    for (int64_t at = 0; at < bytes; at += 64)
+      __builtin_prefetch(static_cast<const std::byte*>(rows.row(first).address) + at);
+}
+
+// Panels of `count` rows of a head from `first` on, as lines or as steps of k.
+inline void pack_across(const Panels& panels, Pack pack, const Rows& rows, int64_t first, int64_t count,
+                        int64_t width) {
+  for (int64_t i = 0; i < count; i += panels.lines) {
+    prefetch(rows, first + i + panels.lines, first + std::min(count, i + 2 * panels.lines), width);
+    pack(panels.at(i, 0), rows, first + i, std::min(panels.lines, count - i), 0, width);
+  }
+}
+inline void pack_along(const Panels& panels, Pack pack, const Rows& rows, int64_t first, int64_t count, int64_t width) {
+  constexpr int64_t kRows = 32;  // at a time, which every panel takes a piece of; a multiple of every depth_step
+  for (int64_t k = 0; k < count; k += kRows) {
+    prefetch(rows, first + k + kRows, first + std::min(count, k + 2 * kRows), width);
+    panels.fill(pack, rows, 0, width, first + k, std::min(kRows, count - k), k);
+  }
+}
 
 // What products are summed up in, and where its rows lie: what the register tile wants to know.
 struct Matrix {

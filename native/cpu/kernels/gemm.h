@@ -87,7 +87,10 @@ struct PanelProduct {
   bool carry = false;
   const Finish* finish = nullptr;
   const void* next_a = nullptr;  // the A panel of the product after this one, to be fetched meanwhile, if it is known
+  int64_t a_spacing = 0;         // bytes from kLineSteps steps of A to the next (multiply_lines only)
 };
+
+constexpr int64_t kLineSteps = 32;  // of A's lines where they are not packed
 
 // A product's kernels, by what its factors are packed into:
 //
@@ -104,6 +107,9 @@ struct GemmKernels {
   int64_t block_depth;  // steps of k at most whose A panel stays in L1 beside B passing through
   Pack pack_a_across, pack_a_along, pack_b_across, pack_b_along;
   void (*multiply)(const PanelProduct& product);
+  // The same where A is not packed: kLineSteps steps of its lines, one line behind the other, `a_spacing` bytes before
+  // the next so many. Null where it is not worth having.
+  void (*multiply_lines)(const PanelProduct& product) = nullptr;
   // Finishes a row of n sums as the first of `finish`.
   void (*finish)(const float* sums, int64_t n, const Finish& finish);
   // What a thread has to do before and after products; null: nothing.
