@@ -43,11 +43,16 @@ void forward_tile(const Kernels& kernels, const AttentionSize& size, const Forwa
   pack_across(w.q, gemm.pack_b_across, q, t, n, size.width);
   std::fill_n(w.reference, columns, -INFINITY);
   std::fill_n(w.sum, columns, 0.0f);
-  for (int64_t s = 0; s < limit; s += step) {
+  const ScoreKernels& of_scores = kernels.scores(size.type);
+  const bool at_once = of_scores.attend && !size.dropout && size.width % kTileQueries == 0;
+  if (at_once)
+    of_scores.attend({limit, size.width, size.visible(t), size.scale, w.q.at(0, 0), w.k.at(0, 0), w.v.at(0, 0),
+                      w.k.spacing, w.v.spacing, w.out.data, w.reference, w.sum});
+  for (int64_t s = 0; s < limit && !at_once; s += step) {
     const int64_t keys = std::min(step, limit - s);
     multiply(gemm, w.k, s, keys, 0, size.width, BPanels::of(w.q, 0, 0), w.scores.rows, columns, false);
     const ScoreTile tile = tile_of(kernels, size, head, t, columns, s, keys, w.factors);
-    const bool moved = kernels.scores(size.type).softmax_tile(w.scores.data, tile, w.reference, w.sum, w.rescale, w.p);
+    const bool moved = of_scores.softmax_tile(w.scores.data, tile, w.reference, w.sum, w.rescale, w.p);
     if (s > 0 && moved) kernels.attention.scale_columns(w.out.data, size.width, columns, kTileQueries, w.rescale);
     multiply(gemm, w.v, 0, size.width, s, keys, BPanels::of_tile(gemm, w.p), w.out.rows, columns, s > 0);
   }

@@ -250,6 +250,23 @@ describe.each(storages)('attention in %s', (storage) => {
     }
   });
 
+  // What exponents are counted from has to move on, and what was summed up before with it.
+  it('follows scores that grow from key to key', () => {
+    const shape = of(1, 33, 700, 1, 64);
+    const inputs = inputsOf(shape, storage);
+    inputs.q = inputs.q.map((x, i) => (i % 64 === 0 ? 4 : x));
+    inputs.k = inputs.k.map((x, i) =>
+      i % 64 === 0 ? rounded(i / 64 / 35, storage) : rounded(x / 4, storage),
+    );
+    const budget = forwardBudget(shape, storage, inputs);
+    for (const { name, ops } of backends) {
+      const [o, lse] = [at('dense', null, 1, 33, 64), poisoned(1, 1, 33)];
+      const [k, v] = [inputs.k, inputs.v].map((x) => at('dense', x, 1, 700, 64));
+      ops.attention!(o, lse, at('dense', inputs.q, 1, 33, 64), k, v, 1, false, {});
+      budget.check(name, { o, lse });
+    }
+  });
+
   // A score of a key that a query does not see may be anything.
   it.each([9, 2])('keeps NaN in keys from the %i queries before them', (time) => {
     const inputs = inputsOf(of(1, time, 40, 1, 64), storage);

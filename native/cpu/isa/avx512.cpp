@@ -168,6 +168,7 @@ TARGET_BEGIN("amx-tile,amx-bf16,avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,av
 #include "cpu/kernels/tile_instructions.inc"
 #include "cpu/kernels/tile_panels.inc"
 #include "cpu/kernels/tiles.inc"
+#include "cpu/kernels/tiles_attention.inc"
 TARGET_END
 
 constinit const whisper::cpu::Kernels whisper::cpu::amx{

@@ -21,6 +21,15 @@ struct ScoreTile {
   const float* factors = nullptr;
 };
 
+// A tile of queries beside all the keys that it sees, for kernels that make products and probabilities side by side.
+struct AttendedTile {
+  int64_t keys, width, visible;  // as in ScoreTile; width is a multiple of kTileQueries
+  float scale;
+  const std::byte *q, *k, *v;    // Q's B panel, the A panels of K (its lines are keys) and of V (its steps are)
+  int64_t k_panel, v_panel;      // bytes from such a panel to the next
+  float *out, *reference, *sum;  // Oᵀ, [width][kTileQueries], as yet to be divided by the sums; see softmax_tile
+};
+
 // What becomes of scores: factors of the products that follow, packed as those want them (gemm.h: GemmKernels).
 //
 //                       f32                                          bf16
@@ -36,6 +45,9 @@ struct ScoreKernels {
   // `ds_rows` and in `ds_panel`. For f32 these are `scores` and, twice, `dp`.
   void (*gradient_tile)(float* scores, float* dp, const ScoreTile& tile, const float* lse, const float* delta,
                         void* p_rows, void* ds_rows, void* ds_panel);
+  // The same as making scores, softmax_tile and the product with V for one tile of keys after the other, without
+  // dropout; null where there is nothing to be gained by it.
+  void (*attend)(const AttendedTile& tile) = nullptr;
 };
 
 struct AttentionKernels {
