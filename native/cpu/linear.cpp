@@ -12,9 +12,9 @@ namespace {
 
 using cpu::Factor;
 
-// Up to this many rows (tokens being decoded) the product is bound by reading the weight: it is read once, in place and
-// as it is stored.
-constexpr int64_t kFewRows = 16;
+// Up to this many rows (tokens being decoded) reading the weight is most of the work: it is read once, in place and as it
+// is stored, where packing it would have it written and read again.
+constexpr int64_t kFewRows = 32;
 
 // Rows of a weight [n, k] that a thread takes at a time: some eighths of few, so that threads end together, and of many
 // as much as makes their beginnings and ends cheap.

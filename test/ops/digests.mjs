@@ -52,6 +52,13 @@ function digests() {
       ...[x(rows, width), noise(rows, width), mean, rstd, noise(width)],
     );
     run(`linear, ${storage}`, [x(rows, width)], x(rows, 200), x(width, 200), noise(width));
+    // What a step of decoding does: few rows, and few queries over several parts of the keys.
+    run(`linear, ${storage}, few rows`, [x(8, vocab)], x(8, 200), x(vocab, 200), noise(vocab));
+    run(
+      `attention, ${storage}, few queries`,
+      [x(3, 2, 128), noise(3, 2, 2)],
+      ...[x(3, 2, 128), x(3, 700, 128), x(3, 700, 128), 2, true, { rate: 0, key: 1, stream: 2 }],
+    );
     run(
       `linearBackward, ${storage}`,
       [x(rows, 200), noise(width, 200), noise(width)],
@@ -88,12 +95,12 @@ function digests() {
   run(
     'adamw8bit',
     [noise(n), codes(), codes(), positive(196), positive(196)],
-    ...[noise(n), scale, hyper, false],
+    ...[noise(n), scale, hyper, false, null],
   );
   run(
     'adafactor',
     [noise(rows, width), positive(rows), positive(width)],
-    ...[noise(rows, width), scale, hyper],
+    ...[noise(rows, width), scale, hyper, null],
   );
   return { device: ops.device, digests: found };
 }

@@ -18,7 +18,7 @@ import {
 import { linear, linearBackward, unfold } from '../reference/linear.js';
 
 // m rows, n outputs, k inputs: 1 and primes, each side of every tile and vector width, the path for few rows (up to
-// 16), and sums longer than one block.
+// 32), and sums longer than one block.
 const shapes: [number, number, number][] = [
   [1, 1, 1],
   [1, 2, 3],
@@ -37,14 +37,15 @@ const shapes: [number, number, number][] = [
   [17, 15, 16],
   [17, 1, 3],
   [18, 64, 7],
-  [28, 96, 100],
-  [29, 97, 4],
-  [31, 3, 129],
+  [32, 33, 129],
+  [33, 3, 129],
+  [42, 96, 100],
+  [43, 97, 4],
   [64, 64, 64],
   [100, 19, 300],
   [61, 130, 517],
   [257, 65, 40],
-  [20, 40, 1100],
+  [40, 40, 1100],
 ];
 
 // The same products on 16-bit storage: one step of k, sums over several, a split sum, and few rows.
@@ -55,9 +56,9 @@ const storedShapes = halves.flatMap((storage) =>
     [5, 31, 33],
     [16, 48, 65],
     [17, 15, 16],
-    [29, 97, 130],
+    [43, 97, 130],
     [61, 130, 517],
-    [20, 40, 1100],
+    [40, 40, 1100],
   ].map(([m, n, k]) => [m!, n!, k!, storage] as [number, number, number, Storage]),
 );
 
