@@ -12,8 +12,8 @@ namespace {
 
 using cpu::Factor;
 
-// Up to this many rows (tokens being decoded) reading the weight is most of the work: it is read once, in place and as it
-// is stored, where packing it would have it written and read again.
+// Up to this many rows (tokens being decoded) reading the weight is most of the work: it is read once, in place and as
+// it is stored, where packing it would have it written and read again.
 constexpr int64_t kFewRows = 32;
 
 // Rows of a weight [n, k] that a thread takes at a time: some eighths of few, so that threads end together, and of many
