@@ -1,7 +1,6 @@
 // The layers a Whisper block is made of: linear, convolution, layer norm, multi-layer perceptron.
 #pragma once
 #include <string>
-#include <utility>
 
 #include "model/context.h"
 #include "model/params.h"
