@@ -7,7 +7,7 @@
 #include "cpu/cpu_backend.h"
 #include "cpu/roof.h"
 #include "cpu/thread_pool.h"
-#include "cuda/cuda.h"
+#include "cuda/open.h"
 
 namespace whisper {
 
@@ -15,6 +15,7 @@ std::shared_ptr<Backend> open_backend(const std::string& device) {
   if (device == "cpu") return std::make_shared<CpuBackend>();
   if (device == "auto") return cuda::device_count() > 0 ? cuda::open(0) : std::make_shared<CpuBackend>();
   if (device == "cuda") return cuda::open(0);
+  if (device == "cuda-emulator") return cuda::open_emulator();
   if (device.starts_with("cuda:")) {
     int index = -1;
     const char* end = device.data() + device.size();
@@ -30,6 +31,7 @@ DeviceInfo device_info() {
     info.devices.push_back("cuda:" + std::to_string(i));
     info.cuda = "present";
   }
+  if (cuda::has_emulator()) info.devices.push_back("cuda-emulator");
   return info;
 }
 

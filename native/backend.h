@@ -62,7 +62,8 @@ inline void Backend::linear_gelu_backward(Out dh, In dy, In weight, In h) {
   gelu_backward(dh, dh, h);
 }
 
-// "cpu", "cuda" or "cuda:1"; "auto" is the first GPU if there is one, and the CPU otherwise.
+// "cpu", "cuda" or "cuda:1"; "auto" is the first GPU if there is one, and the CPU otherwise. "cuda-emulator" runs the
+// kernels of CUDA on the CPU, for tests, in a build that has it.
 // Throws DeviceUnavailable for a device that is not here, InvalidArgument for a name that is none.
 std::shared_ptr<Backend> open_backend(const std::string& device);
 

@@ -76,9 +76,45 @@
       "bindings/ops.cpp",
       "bindings/promise.cpp"
     ],
-    "cuda_sources": [],
+    "cuda_sources": [
+      "native/cuda/adafactor.cu",
+      "native/cuda/adamw.cu",
+      "native/cuda/adamw_8bit.cu",
+      "native/cuda/add.cu",
+      "native/cuda/argmax.cu",
+      "native/cuda/attention.cu",
+      "native/cuda/attention_backward.cu",
+      "native/cuda/cast.cu",
+      "native/cuda/classifier.cu",
+      "native/cuda/cuda_backend.cpp",
+      "native/cuda/dropout.cu",
+      "native/cuda/embed.cu",
+      "native/cuda/fold.cu",
+      "native/cuda/gather.cu",
+      "native/cuda/gelu.cu",
+      "native/cuda/gemm.cu",
+      "native/cuda/layernorm.cu",
+      "native/cuda/linear.cu",
+      "native/cuda/linear_gelu.cu",
+      "native/cuda/log_mel.cu",
+      "native/cuda/mask_spans.cu",
+      "native/cuda/memory_pool.cpp",
+      "native/cuda/norm.cu",
+      "native/cuda/quantize.cu",
+      "native/cuda/sgd.cu",
+      "native/cuda/staging.cpp"
+    ],
     "no_cuda_sources": [
       "native/cuda/absent.cpp"
+    ],
+    "gpu_sources": [
+      "native/cuda/gpu/device.cu",
+      "native/cuda/open.cu"
+    ],
+    "emulator_sources": [
+      "test/emulator/emulator.cpp",
+      "test/emulator/gpu/device.cpp",
+      "test/emulator/open.cpp"
     ]
   }
 }

@@ -13,12 +13,12 @@ struct Dropout {
   uint64_t key = 0;     // of the micro-batch
   uint64_t stream = 0;  // of the place in the model
 
-  explicit operator bool() const { return rate > 0; }
-  float scale() const { return 1 / (1 - rate); }
+  constexpr explicit operator bool() const { return rate > 0; }
+  constexpr float scale() const { return 1 / (1 - rate); }
   // Elements whose 32-bit number is below this are dropped.
-  uint32_t threshold() const { return static_cast<uint32_t>(static_cast<double>(rate) * 4294967296.0); }
+  constexpr uint32_t threshold() const { return static_cast<uint32_t>(static_cast<double>(rate) * 4294967296.0); }
   // The numbers of elements 4·group to 4·group + 3.
-  std::array<uint32_t, 4> numbers(uint64_t group) const { return Philox(key)(group, stream); }
+  constexpr std::array<uint32_t, 4> numbers(uint64_t group) const { return Philox(key)(group, stream); }
 };
 
 }  // namespace whisper

@@ -11,10 +11,10 @@ namespace whisper {
 
 class Philox {
  public:
-  explicit Philox(uint64_t key) : key_{static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)} {}
+  constexpr explicit Philox(uint64_t key) : key_{static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)} {}
 
   // Four independent 32-bit numbers for this counter.
-  std::array<uint32_t, 4> operator()(uint64_t counter, uint64_t stream = 0) const {
+  constexpr std::array<uint32_t, 4> operator()(uint64_t counter, uint64_t stream = 0) const {
     std::array<uint32_t, 4> x{static_cast<uint32_t>(counter), static_cast<uint32_t>(counter >> 32),
                               static_cast<uint32_t>(stream), static_cast<uint32_t>(stream >> 32)};
     uint32_t k0 = key_[0], k1 = key_[1];

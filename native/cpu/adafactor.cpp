@@ -4,10 +4,10 @@
 #include <cmath>
 #include <numeric>
 
+#include "core/expect.h"
 #include "core/workspace.h"
 #include "cpu/chunks.h"
 #include "cpu/cpu_backend.h"
-#include "cpu/expect.h"
 #include "cpu/thread_pool.h"
 #include "cpu/value_copy.h"
 
@@ -42,7 +42,7 @@ void sum_columns(const float* x, int64_t rows, int64_t width, Body f) {
 }  // namespace
 
 void CpuBackend::adafactor(Acc value, Acc row, Acc column, In grad, In scale, AdafactorHyper hyper, Out copy) {
-  const cpu::Expect op("adafactor");
+  const Expect op("adafactor");
   const bool is_factored = value.shape.rank >= 2;
   const AdafactorParts all(value.shape);
   const int64_t n = value.shape.size(), height = all.height, width = all.width, parts = all.matrices * all.count;

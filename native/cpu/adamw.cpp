@@ -1,9 +1,9 @@
 // AdamW (Loshchilov and Hutter, arXiv:1711.05101) in the orders of operations of torch and of transformers: what
 // depends on the step alone in double, the rest in float. One pass: each element is read and written once.
+#include "core/expect.h"
 #include "cpu/adamw_step.h"
 #include "cpu/chunks.h"
 #include "cpu/cpu_backend.h"
-#include "cpu/expect.h"
 #include "cpu/thread_pool.h"
 #include "cpu/value_copy.h"
 
@@ -12,7 +12,7 @@ namespace {
 
 void update(const char* name, const cpu::Kernels& kernels, const Acc& value, const Acc& m, const Acc& v, const In& grad,
             const In& scale, const cpu::AdamwStep& step, const Out& copy) {
-  const cpu::Expect op(name);
+  const Expect op(name);
   const int64_t n = value.shape.size();
   op.flat("value", value, n);
   op.flat("m", m, n);

@@ -4,10 +4,10 @@
 // which are torch's; blocks of zeros, which have the code of zero; and gradients whose square overflows f32, which
 // count as not finite and so cannot spoil their block. Division is IEEE's, and products and sums are not fused: the
 // same codes on every machine.
+#include "core/expect.h"
 #include "cpu/adamw_step.h"
 #include "cpu/chunks.h"
 #include "cpu/cpu_backend.h"
-#include "cpu/expect.h"
 #include "cpu/nearest_code.h"
 #include "cpu/thread_pool.h"
 #include "cpu/value_copy.h"
@@ -17,7 +17,7 @@ namespace whisper {
 void CpuBackend::adamw_8bit(Acc value, Acc m, Acc v, Acc m_absmax, Acc v_absmax, In grad, In scale, AdamwHyper hyper,
                             bool guard, Out copy) {
   static_assert(cpu::chunk_elements % cpu::code_block == 0);
-  const cpu::Expect op("adamw_8bit");
+  const Expect op("adamw_8bit");
   const int64_t n = value.shape.size(), blocks = (n + cpu::code_block - 1) / cpu::code_block;
   op.flat("value", value, n);
   op.flat("m", m, n, DType::U8);

@@ -1,13 +1,13 @@
 // Sums of activations: z = x + y, and z[b, t] = x[b, t] + table[t].
+#include "core/expect.h"
 #include "cpu/chunks.h"
 #include "cpu/cpu_backend.h"
-#include "cpu/expect.h"
 #include "cpu/thread_pool.h"
 
 namespace whisper {
 
 void CpuBackend::add(Out z, In x, In y) {
-  const cpu::Expect op("add");
+  const Expect op("add");
   const int64_t n = x.shape.size();
   op.flat("x", x, n);
   op.flat("y", y, n, op.compute("y", y));
@@ -19,7 +19,7 @@ void CpuBackend::add(Out z, In x, In y) {
 }
 
 void CpuBackend::add_positions(Out z, In x, In table) {
-  const cpu::Expect op("add_positions");
+  const Expect op("add_positions");
   op.rank("x", x, 3);
   const int64_t rows = x.shape.rows(), time = x.shape[1], width = x.shape.width();
   op.dense("x", x, rows, width);

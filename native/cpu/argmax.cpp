@@ -1,13 +1,13 @@
 // The next token of greedy decoding and its log-probability. A NaN counts as the largest value, as in torch.argmax, so
 // that a model that has diverged shows; the log-probability is then NaN, and also where the mask leaves no token.
+#include "core/expect.h"
 #include "cpu/cpu_backend.h"
-#include "cpu/expect.h"
 #include "cpu/thread_pool.h"
 
 namespace whisper {
 
 void CpuBackend::argmax(Out tokens, Out logprobs, In logits, In mask) {
-  const cpu::Expect op("argmax");
+  const Expect op("argmax");
   const int64_t rows = logits.shape.rows(), vocab = logits.shape.width();
   op.dense("logits", logits, rows, vocab);
   if (vocab < 1) fail(Code::ShapeMismatch, "argmax: logits ", logits.shape, ", expected at least one column");

@@ -17,7 +17,7 @@
 #include <cmath>
 #include <utility>
 
-#include "cpu/expect.h"
+#include "core/expect.h"
 #include "cpu/kernels.h"
 
 namespace whisper::cpu {

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/expect.h"
 #include "core/workspace.h"
 #include "cpu/cpu_backend.h"
-#include "cpu/expect.h"
 #include "cpu/gemm.h"
 #include "cpu/scratch.h"
 #include "cpu/thread_pool.h"
@@ -31,7 +31,7 @@ void copy_rows(void* to, const void* from, const int32_t* index, bool scatter, i
 }  // namespace
 
 void CpuBackend::classifier(Out loss, Out dx, Acc dweight, In x, In labels, In weight, float scale, float smoothing) {
-  const cpu::Expect op("classifier");
+  const Expect op("classifier");
   const int64_t rows = x.shape.rows(), width = x.shape.width(), vocab = weight.shape.rows();
   const DType type = op.compute("x", x);
   op.dense("weight", weight, vocab, width, type);

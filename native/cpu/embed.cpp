@@ -1,7 +1,7 @@
 // Token and position embeddings: y[b, t] = table[token] + positions[first + t], and their gradients.
+#include "core/expect.h"
 #include "cpu/chunks.h"
 #include "cpu/cpu_backend.h"
-#include "cpu/expect.h"
 #include "cpu/thread_pool.h"
 
 namespace whisper {
@@ -18,7 +18,7 @@ void check_tokens(const char* op, const In& tokens, int64_t vocab) {
 }  // namespace
 
 void CpuBackend::embed(Out y, In tokens, In table, In positions, int first) {
-  const cpu::Expect op("embed");
+  const Expect op("embed");
   const int64_t rows = tokens.shape.size(), time = tokens.shape.width(), width = table.shape.width();
   op.flat("tokens", tokens, rows, DType::I32);
   op.dense("table", table, table.shape.rows(), width, op.compute("table", table));
@@ -36,7 +36,7 @@ void CpuBackend::embed(Out y, In tokens, In table, In positions, int first) {
 // A token may occur anywhere, so the threads share columns, not rows: each adds its columns of all rows in their order.
 void CpuBackend::embed_backward(Acc dtable, Acc dpositions, In dy, In tokens, int padding) {
   constexpr int64_t columns = 64;
-  const cpu::Expect op("embed_backward");
+  const Expect op("embed_backward");
   const int64_t rows = tokens.shape.size(), time = tokens.shape.width(), width = dy.shape.width();
   op.flat("tokens", tokens, rows, DType::I32);
   op.dense("dy", dy, rows, width);

@@ -1,14 +1,14 @@
 // The gradient of overlapping windows: every element of dx collects what the windows that saw it say.
+#include "core/expect.h"
 #include "cpu/chunks.h"
 #include "cpu/cpu_backend.h"
-#include "cpu/expect.h"
 #include "cpu/thread_pool.h"
 
 namespace whisper {
 
 void CpuBackend::fold(Out dx, In dwindows, int stride) {
   constexpr int64_t taps = 3;
-  const cpu::Expect op("fold");
+  const Expect op("fold");
   op.rank("dx", dx, 3);
   op.rank("dwindows", dwindows, 3);
   const int64_t batch = dx.shape[0], time = dx.shape[1], width = dx.shape[2], windows = dwindows.shape[1];

@@ -1,15 +1,15 @@
 // Chosen entries of the first dimension: y[i] = x[index[i]], of any element type.
 #include <cstring>
 
+#include "core/expect.h"
 #include "cpu/chunks.h"
 #include "cpu/cpu_backend.h"
-#include "cpu/expect.h"
 #include "cpu/thread_pool.h"
 
 namespace whisper {
 
 void CpuBackend::gather(Out y, In x, In index) {
-  const cpu::Expect op("gather");
+  const Expect op("gather");
   // A vector's entries are its elements, a matrix's its rows; otherwise an entry is a batch entry of some rows.
   const bool vector = x.shape.rank == 1, batched = x.shape.rank >= 3;
   const int64_t entries = x.shape[0], n = index.shape.size();

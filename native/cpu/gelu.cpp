@@ -1,13 +1,13 @@
 // GELU (Hendrycks and Gimpel, arXiv:1606.08415): y = x·Φ(x), dx = dy·(Φ(x) + x·φ(x)), the exact form, without tanh.
+#include "core/expect.h"
 #include "cpu/chunks.h"
 #include "cpu/cpu_backend.h"
-#include "cpu/expect.h"
 #include "cpu/thread_pool.h"
 
 namespace whisper {
 
 void CpuBackend::gelu(Out y, In x) {
-  const cpu::Expect op("gelu");
+  const Expect op("gelu");
   const int64_t rows = x.shape.rows(), width = x.shape.width();
   const DType type = op.compute("x", x);
   op.dense("x", x, rows, width, type);
@@ -18,7 +18,7 @@ void CpuBackend::gelu(Out y, In x) {
 }
 
 void CpuBackend::gelu_backward(Out dx, In dy, In x) {
-  const cpu::Expect op("gelu_backward");
+  const Expect op("gelu_backward");
   const int64_t rows = x.shape.rows(), width = x.shape.width();
   const DType type = op.compute("x", x);
   op.dense("x", x, rows, width, type);

@@ -2,16 +2,16 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/expect.h"
 #include "core/workspace.h"
 #include "cpu/chunks.h"
 #include "cpu/cpu_backend.h"
-#include "cpu/expect.h"
 #include "cpu/thread_pool.h"
 
 namespace whisper {
 
 void CpuBackend::layernorm(Out y, Out mean, Out rstd, In x, In weight, In bias) {
-  const cpu::Expect op("layernorm");
+  const Expect op("layernorm");
   const int64_t rows = x.shape.rows(), width = x.shape.width();
   op.dense("x", x, rows, width);
   op.dense("y", y, rows, width, op.compute("y", y));
@@ -27,7 +27,7 @@ void CpuBackend::layernorm(Out y, Out mean, Out rstd, In x, In weight, In bias) 
 }
 
 void CpuBackend::layernorm_backward(Acc dx, Acc dweight, Acc dbias, In dy, In x, In mean, In rstd, In weight) {
-  const cpu::Expect op("layernorm_backward");
+  const Expect op("layernorm_backward");
   const int64_t rows = x.shape.rows(), width = x.shape.width();
   op.dense("x", x, rows, width);
   op.dense("dy", dy, rows, width, op.compute("dy", dy));

@@ -1,8 +1,8 @@
 // Linear layers: y = x·Wᵀ + b and its gradients.
 #include <algorithm>
 
+#include "core/expect.h"
 #include "cpu/cpu_backend.h"
-#include "cpu/expect.h"
 #include "cpu/gemm.h"
 #include "cpu/scratch.h"
 #include "cpu/thread_pool.h"
@@ -53,7 +53,7 @@ void few_rows(const cpu::Kernels& kernels, const Out& y, const In& x, const In& 
 }  // namespace
 
 void CpuBackend::linear(Out y, In x, In weight, In bias) {
-  const cpu::Expect op("linear");
+  const Expect op("linear");
   const int64_t m = x.shape.rows(), n = weight.shape.rows(), k = x.shape.width();
   const DType type = op.compute("x", x);
   op.dense("weight", weight, n, k, type);
@@ -70,7 +70,7 @@ void CpuBackend::linear(Out y, In x, In weight, In bias) {
 }
 
 void CpuBackend::linear_backward(Out dx, Acc dweight, Acc dbias, In dy, In x, In weight, bool add) {
-  const cpu::Expect op("linear_backward");
+  const Expect op("linear_backward");
   const int64_t m = dy.shape.rows(), n = dy.shape.width(), k = dx ? dx.shape.width() : x.shape.width();
   const DType type = op.compute("dy", dy);
   if (dx) {

@@ -1,6 +1,6 @@
 // A linear layer and the GELU behind it, or the two backwards: each row is activated while it is still in the cache.
+#include "core/expect.h"
 #include "cpu/cpu_backend.h"
-#include "cpu/expect.h"
 #include "cpu/gemm.h"
 
 namespace whisper {
@@ -13,7 +13,7 @@ constexpr int64_t kFewRows = 32;  // up to this many nothing leaves the cache be
 }  // namespace
 
 void CpuBackend::linear_gelu(Out y, Out h, In x, In weight, In bias) {
-  const cpu::Expect op("linear_gelu");
+  const Expect op("linear_gelu");
   const int64_t m = x.shape.rows(), n = weight.shape.rows(), k = x.shape.width();
   const DType type = op.compute("x", x);
   op.dense("weight", weight, n, k, type);
@@ -35,7 +35,7 @@ void CpuBackend::linear_gelu(Out y, Out h, In x, In weight, In bias) {
 }
 
 void CpuBackend::linear_gelu_backward(Out dh, In dy, In weight, In h) {
-  const cpu::Expect op("linear_gelu_backward");
+  const Expect op("linear_gelu_backward");
   const int64_t m = dy.shape.rows(), n = dy.shape.width(), k = h.shape.width();
   const DType type = op.compute("dy", dy);
   op.dense("weight", weight, n, k, type);

@@ -1,13 +1,13 @@
 // Rectangles of the features set to zero (SpecAugment, arXiv:1904.08779): few and small, so one thread does it.
 #include <cstring>
 
+#include "core/expect.h"
 #include "cpu/cpu_backend.h"
-#include "cpu/expect.h"
 
 namespace whisper {
 
 void CpuBackend::mask_spans(Acc x, In spans) {
-  const cpu::Expect op("mask_spans");
+  const Expect op("mask_spans");
   op.rank("x", x, 3);
   op.strided("x", x, x.shape.rows(), x.shape.width());
   const int64_t batch = x.shape[0], time = x.shape[1], width = x.shape[2], n = spans.shape.rows();

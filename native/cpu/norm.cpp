@@ -2,8 +2,8 @@
 #include <cmath>
 #include <vector>
 
+#include "core/expect.h"
 #include "cpu/cpu_backend.h"
-#include "cpu/expect.h"
 #include "cpu/thread_pool.h"
 
 namespace whisper {
@@ -11,7 +11,7 @@ namespace whisper {
 // One sum in double per 64 Ki elements, added up in their order: the same bits for any number of threads.
 void CpuBackend::norm(Out norm, In x) {
   constexpr int64_t chunk = 1 << 16;
-  const cpu::Expect op("norm");
+  const Expect op("norm");
   const int64_t n = x.shape.size();
   op.flat("x", x, n);
   op.flat("norm", norm, 1);
@@ -25,7 +25,7 @@ void CpuBackend::norm(Out norm, In x) {
 }
 
 void CpuBackend::clip_scale(Out scale, In norm, float max_norm, float multiplied) {
-  const cpu::Expect op("clip_scale");
+  const Expect op("clip_scale");
   op.flat("norm", norm, 1);
   op.flat("scale", scale, 1);
   const float inverse = static_cast<float>(1 / static_cast<double>(multiplied));

@@ -1,14 +1,14 @@
 // The 8-bit code of moments by itself: numbers of blocks from codes, and codes of numbers.
+#include "core/expect.h"
 #include "cpu/chunks.h"
 #include "cpu/cpu_backend.h"
-#include "cpu/expect.h"
 #include "cpu/nearest_code.h"
 #include "cpu/thread_pool.h"
 
 namespace whisper {
 
 void CpuBackend::dequantize(Out x, In codes, In absmax, In map, int block) {
-  const cpu::Expect op("dequantize");
+  const Expect op("dequantize");
   const int64_t n = x.shape.size();
   if (block < 1) fail(Code::InvalidArgument, "dequantize: block is ", block, ", expected at least 1");
   const int64_t blocks = (n + block - 1) / block;
@@ -24,7 +24,7 @@ void CpuBackend::dequantize(Out x, In codes, In absmax, In map, int block) {
 
 void CpuBackend::quantize(Out codes, Out absmax, In x, bool is_signed) {
   constexpr int64_t block = cpu::code_block;
-  const cpu::Expect op("quantize");
+  const Expect op("quantize");
   const int64_t n = x.shape.size(), blocks = (n + block - 1) / block;
   op.flat("codes", codes, n, DType::U8);
   op.flat("absmax", absmax, blocks);

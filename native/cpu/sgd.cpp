@@ -1,14 +1,14 @@
 // Stochastic gradient descent without momentum (torch/optim/sgd.py).
+#include "core/expect.h"
 #include "cpu/chunks.h"
 #include "cpu/cpu_backend.h"
-#include "cpu/expect.h"
 #include "cpu/thread_pool.h"
 #include "cpu/value_copy.h"
 
 namespace whisper {
 
 void CpuBackend::sgd(Acc value, In grad, In scale, double lr, double decay, Out copy) {
-  const cpu::Expect op("sgd");
+  const Expect op("sgd");
   const int64_t n = value.shape.size();
   op.flat("value", value, n);
   op.flat("grad", grad, n);

@@ -1,6 +1,6 @@
 // The copy of updated values in the compute dtype, made by every optimizer while the values are in its cache.
 #pragma once
-#include "cpu/expect.h"
+#include "core/expect.h"
 #include "cpu/kernels.h"
 
 namespace whisper::cpu {

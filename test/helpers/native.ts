@@ -25,11 +25,18 @@ export function narrowProducts(backend: string, storage: string): boolean {
 const { devices, isas } = addon().deviceInfo();
 const chosen = process.env.WHISPER_TUNE_ISA;
 
+/** The only device to test, where one is chosen. */
+export const chosenDevice = process.env.WHISPER_TUNE_TEST_DEVICE;
+
+const cpus = (chosen ? [chosen] : isas).map((isa) => ({
+  name: `cpu ${isa}`,
+  open: () => openWith({ WHISPER_TUNE_ISA: isa }, 'cpu'),
+}));
+const others = devices
+  .filter((name) => name !== 'cpu')
+  .map((name) => ({ name, open: () => addon().ops(name) }));
+
 /** Every back end to test, by name; of the CPU's only one where `WHISPER_TUNE_ISA` chooses it. */
-export const backends: { name: string; ops: Ops }[] = [
-  ...(chosen ? [chosen] : isas).map((isa) => ({
-    name: `cpu ${isa}`,
-    ops: openWith({ WHISPER_TUNE_ISA: isa }, 'cpu'),
-  })),
-  ...devices.filter((name) => name !== 'cpu').map((name) => ({ name, ops: addon().ops(name) })),
-];
+export const backends: { name: string; ops: Ops }[] = [...cpus, ...others]
+  .filter(({ name }) => !chosenDevice || name.split(' ')[0] === chosenDevice)
+  .map(({ name, open }) => ({ name, ops: open() }));

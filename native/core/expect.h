@@ -6,7 +6,7 @@
 #include "core/error.h"
 #include "core/tensor.h"
 
-namespace whisper::cpu {
+namespace whisper {
 
 class Expect {
  public:
@@ -69,4 +69,4 @@ class Expect {
   const char* op_;
 };
 
-}  // namespace whisper::cpu
+}  // namespace whisper

@@ -1,0 +1,60 @@
+// Memory of the CUDA back end, and its errors. Its operations are one file each beside this one.
+#include "cuda/cuda_backend.h"
+
+#include "core/error.h"
+
+namespace whisper {
+
+CudaBackend::CudaBackend(int index)
+    : device_(std::make_shared<gpu::Device>(index)),
+      pool_(std::make_shared<cuda::MemoryPool>(device_)),
+      staging_(device_),
+      fault_(allocate(sizeof(cuda::Fault))) {
+  zero(fault_.get(), sizeof(cuda::Fault));
+}
+
+CudaBackend::~CudaBackend() = default;
+
+std::string CudaBackend::name() const {
+  return (device_->properties().emulated ? "cuda-emulator (" : "cuda (") + device_->properties().name + ")";
+}
+
+std::shared_ptr<void> CudaBackend::allocate(size_t bytes) { return pool_->take(bytes); }
+
+void CudaBackend::upload(void* device, const void* host, size_t bytes) {
+  if (bytes) staging_.upload(device, host, bytes);
+}
+
+void CudaBackend::download(void* host, const void* device, size_t bytes) {
+  if (bytes) staging_.download(host, device, bytes);
+}
+
+void CudaBackend::zero(void* device, size_t bytes) {
+  if (bytes) device_->zero(device, bytes);
+}
+
+void CudaBackend::copy(void* to, const void* from, size_t bytes) {
+  if (bytes) device_->copy(to, from, bytes);
+}
+
+void CudaBackend::synchronize() {
+  cuda::Fault fault;
+  staging_.download(&fault, fault_.get(), sizeof fault);
+  if (fault.kind == cuda::FaultKind::none) return;
+  zero(fault_.get(), sizeof fault);
+  const char* const what = fault.kind == cuda::FaultKind::label   ? "classifier: label "
+                           : fault.kind == cuda::FaultKind::token ? "embed: token "
+                                                                  : "gather: index ";
+  fail(Code::InvalidArgument, what, fault.value, " of row ", fault.row, " is not below ", fault.limit);
+}
+
+size_t CudaBackend::live_bytes() const { return pool_->live(); }
+size_t CudaBackend::peak_bytes() const { return pool_->peak(); }
+void CudaBackend::reset_peak() { pool_->reset_peak(); }
+void CudaBackend::limit_bytes(size_t bytes) { pool_->limit(bytes); }
+
+void CudaBackend::fast_products() {
+  fail(Code::InvalidArgument, "precision f32-fast is not there on a GPU: use f16 or bf16, or f32");
+}
+
+}  // namespace whisper

@@ -1,0 +1,67 @@
+// One GPU and its one queue of work: all that the CUDA back end needs of a driver. cuda/gpu/device.cu speaks to CUDA,
+// test/emulator/gpu/device.cpp to the emulator. Errors throw OutOfMemory or DeviceUnavailable and name the operation.
+#pragma once
+#include <cstddef>
+#include <memory>
+#include <string>
+
+namespace whisper::gpu {
+
+// Of a launch: blocks, threads of a block (whole warps), and bytes of dynamic shared memory.
+struct Grid {
+  int64_t x = 1, y = 1, z = 1;
+  int threads = 256;
+  size_t shared = 0;
+};
+
+struct Properties {
+  std::string name;        // "NVIDIA H200"
+  int capability = 0;      // compute capability, 80 for 8.0
+  int processors = 0;      // streaming multiprocessors
+  size_t memory = 0;       // bytes
+  size_t shared = 0;       // bytes of shared memory that a block can have
+  int driver = 0;          // the CUDA version that the driver serves, 13000 for 13.0
+  bool emulated = false;
+};
+
+class Device {
+ public:
+  explicit Device(int index);
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+  ~Device();
+
+  const Properties& properties() const { return properties_; }
+
+  // Null when there is not so much.
+  void* allocate(size_t bytes);
+  void release(void* block);
+  size_t free_bytes() const;
+  // Memory of the host that the GPU can read while the host goes on.
+  void* allocate_pinned(size_t bytes);
+  void release_pinned(void* block);
+
+  // Queued behind everything before. Host memory is pinned.
+  void upload(void* to, const void* pinned, size_t bytes);
+  void download(void* pinned, const void* from, size_t bytes);
+  void copy(void* to, const void* from, size_t bytes);
+  void zero(void* address, size_t bytes);
+  void launch(const char* op, const void* kernel, const Grid& grid, void** arguments);
+
+  // A place in the queue, and a wait of the host until the work before it is done.
+  using Mark = std::shared_ptr<void>;
+  Mark mark();
+  void wait(const Mark& mark);
+  // Waits for everything. Throws what queued work met.
+  void synchronize();
+
+  void* stream() const { return stream_; }  // cudaStream_t
+
+ private:
+  Properties properties_;
+  void* stream_ = nullptr;
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace whisper::gpu

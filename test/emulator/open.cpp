@@ -1,0 +1,18 @@
+// CUDA in a build for the emulator: no GPU, but a device that behaves like one.
+#include "core/error.h"
+#include "cuda/open.h"
+#include "cuda/cuda_backend.h"
+
+namespace whisper::cuda {
+
+int device_count() { return 0; }
+
+std::string why_none() { return "this build has the emulator instead of CUDA: use the device \"cuda-emulator\""; }
+
+std::shared_ptr<Backend> open(int index) { fail(Code::DeviceUnavailable, "cuda:", index, ": ", why_none()); }
+
+bool has_emulator() { return true; }
+
+std::shared_ptr<Backend> open_emulator() { return std::make_shared<CudaBackend>(0); }
+
+}  // namespace whisper::cuda
