@@ -54,7 +54,7 @@ void CpuBackend::adafactor(Acc value, Acc row, Acc column, In grad, In scale, Ad
   if (!is_factored && row) fail(Code::InvalidArgument, "adafactor: row ", row.shape, ", expected none of a vector");
   if (hyper.t < 1) fail(Code::InvalidArgument, "adafactor: t is ", hyper.t, ", expected 1 for the first step");
   const cpu::ValueCopy copies(op, kernels_.elementwise, copy, value);
-  if (n == 0) return;
+  if (n == 0 || scale.as<float>()[0] == 0) return;
 
   const std::shared_ptr<void> memory = allocate(all.bytes());
   double* const means = static_cast<double*>(memory.get());                       // of the rows of a matrix

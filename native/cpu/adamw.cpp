@@ -20,6 +20,7 @@ void update(const char* name, const cpu::Kernels& kernels, const Acc& value, con
   op.flat("grad", grad, n);
   op.flat("scale", scale, 1);
   const cpu::ValueCopy copies(op, kernels.elementwise, copy, value);
+  if (scale.as<float>()[0] == 0) return;
   cpu::parallel_for(n, cpu::chunk_elements, [&](int64_t begin, int64_t end) {
     kernels.optimizer.adamw(value.as<float>() + begin, m.as<float>() + begin, v.as<float>() + begin,
                             grad.as<float>() + begin, end - begin, scale.as<float>()[0], step);

@@ -28,6 +28,7 @@ void CpuBackend::adamw_8bit(Acc value, Acc m, Acc v, Acc m_absmax, Acc v_absmax,
   op.flat("scale", scale, 1);
   const cpu::ValueCopy copies(op, kernels_.elementwise, copy, value);
   const cpu::AdamwStep step = cpu::adamw_step("adamw_8bit", hyper, true);
+  if (scale.as<float>()[0] == 0) return;
   cpu::parallel_for(n, cpu::chunk_elements, [&](int64_t begin, int64_t end) {
     const int64_t block = begin / cpu::code_block;
     kernels_.optimizer.adamw_8bit(value.as<float>() + begin, m.as<uint8_t>() + begin, v.as<uint8_t>() + begin,

@@ -24,13 +24,17 @@ void CpuBackend::norm(Out norm, In x) {
   norm.as<float>()[0] = static_cast<float>(std::sqrt(total));
 }
 
-void CpuBackend::clip_scale(Out scale, In norm, float max_norm, float multiplied) {
+void CpuBackend::clip_scale(Out scale, In norm, In losses, float max_norm, float multiplied) {
   const Expect op("clip_scale");
   op.flat("norm", norm, 1);
   op.flat("scale", scale, 1);
+  if (losses) op.flat("losses", losses, losses.shape.size());
+  bool finite = std::isfinite(norm.as<float>()[0]);
+  for (int64_t i = 0; losses && i < losses.shape.size(); ++i) finite = finite && std::isfinite(losses.as<float>()[i]);
   const float inverse = static_cast<float>(1 / static_cast<double>(multiplied));
   const float most = max_norm / (norm.as<float>()[0] * inverse + 1e-6f);
-  scale.as<float>()[0] = inverse * (max_norm == 0 ? 1 : most > 1 ? 1 : most);  // a norm of NaN gives NaN
+  const float factor = inverse * (max_norm == 0 || most > 1 ? 1 : most);
+  scale.as<float>()[0] = finite && std::isnormal(factor) ? factor : 0;
 }
 
 }  // namespace whisper

@@ -14,6 +14,7 @@ void CpuBackend::sgd(Acc value, In grad, In scale, double lr, double decay, Out 
   op.flat("grad", grad, n);
   op.flat("scale", scale, 1);
   const cpu::ValueCopy copies(op, kernels_.elementwise, copy, value);
+  if (scale.as<float>()[0] == 0) return;
   cpu::parallel_for(n, cpu::chunk_elements, [&](int64_t begin, int64_t end) {
     kernels_.optimizer.sgd(value.as<float>() + begin, grad.as<float>() + begin, end - begin, scale.as<float>()[0],
                            static_cast<float>(lr), static_cast<float>(decay));

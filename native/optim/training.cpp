@@ -93,7 +93,7 @@ StepResult Training::step(const std::vector<Batch>& batches, const StepOptions& 
 
   Tensor norm = backend.empty({1}), scale = backend.empty({1});
   backend.norm(norm, grads);
-  backend.clip_scale(scale, norm, o.max_grad_norm, loss_scale);
+  backend.clip_scale(scale, norm, Tensor(), o.max_grad_norm, loss_scale);
   float norm_on_host = 0, scale_on_host = 1;
   backend.synchronize();
   backend.download(&norm_on_host, norm.address, sizeof norm_on_host);

@@ -43,17 +43,37 @@ describe('clipScale', () => {
     [1e-30, 1, 1],
     [0, 1, 1],
     [100, 0, 1],
-    [Infinity, 0, 1],
+    [3e30, 1, 1 / 3e30],
+    // Nothing of such gradients is to be used.
+    [Infinity, 0, 0],
     [Infinity, 1, 0],
-    [Number.NaN, 1, Number.NaN],
+    [Number.NaN, 0, 0],
+    [Number.NaN, 1, 0],
+    // The factor would not be a normal f32.
+    [3e33, 1e-10, 0],
   ])('norm %f, at most %f: %f', (value, maxNorm, expected) => {
     for (const { name, ops } of backends) {
       const scale = poisoned(1);
-      ops.clipScale!(scale, dense(Float32Array.from([value]), 1), maxNorm, 1);
-      expectWithin(name, scale.data, [expected], [2 * rounding]);
+      ops.clipScale!(scale, dense(Float32Array.from([value]), 1), null, maxNorm, 1);
+      expectWithin(name, scale.data, [expected], [2 * rounding * expected]);
       // Gradients of a scaled loss: the scale goes with the same multiplication.
-      ops.clipScale!(scale, dense(Float32Array.from([1024 * value]), 1), maxNorm, 1024);
-      expectWithin(`${name}, scaled`, scale.data, [expected / 1024], [2 * rounding]);
+      ops.clipScale!(scale, dense(Float32Array.from([1024 * value]), 1), null, maxNorm, 1024);
+      expectWithin(`${name}, scaled`, scale.data, [expected / 1024], [(2 * rounding * expected) / 1024]);
+    }
+  });
+
+  it.each([1, 5, 1000])('is 0 when one of %i losses is not finite', (n) => {
+    for (const { name, ops } of backends) {
+      const [scale, norm] = [poisoned(1), dense(Float32Array.of(0.5), 1)];
+      const losses = randn(n, 1);
+      ops.clipScale!(scale, norm, dense(losses, n), 1, 2);
+      expect(scale.data[0], name).toBe(0.5);
+      for (const wrong of [Number.NaN, Infinity, -Infinity])
+        for (const at of new Set([0, n >> 1, n - 1])) {
+          const spoilt = losses.with(at, wrong);
+          ops.clipScale!(scale, norm, dense(spoilt, n), 1, 2);
+          expect(scale.data[0], `${name}, ${wrong} at ${at}`).toBe(0);
+        }
     }
   });
 });
