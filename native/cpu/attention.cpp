@@ -79,7 +79,7 @@ void CpuBackend::attention(Out o, Out lse, In q, In k, In v, int heads, bool cau
   const int64_t share = ForwardSpace({nullptr}, gemm, size).bytes;
   thread_local Scratch scratch;
   std::byte* const memory = scratch.take<std::byte>(share * threads());
-  const int64_t at_once = size.tasks_at_once(part * size.source);
+  const int64_t at_once = tasks_at_once(size, part * size.source);
   parallel_for(size.batch * size.heads * parts, at_once, [&](int64_t begin, int64_t end) {
     const Multiplying products(gemm);
     const ForwardSpace w({memory + thread_index() * share}, gemm, size);

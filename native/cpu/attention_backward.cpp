@@ -233,7 +233,7 @@ void CpuBackend::attention_backward(Out dq, Out dk, Out dv, In d_o, In q, In k, 
     const int64_t at = (parts > 1 ? head : thread_index()) * (parts - in_place) + p - in_place;
     return {workspace + at * head_size, size.width};
   };
-  const int64_t at_once = size.tasks_at_once(size.time * part);
+  const int64_t at_once = tasks_at_once(size, size.time * part);
   parallel_for(size.batch * size.heads * parts, at_once, [&](int64_t begin, int64_t end) {
     const Multiplying products(gemm);
     const BackwardSpace w({memory + thread_index() * share}, gemm, size);

@@ -14,10 +14,9 @@
 // stored and the table multiplies bf16: P and dS are then rounded as they are made.
 #pragma once
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
-#include "core/expect.h"
+#include "core/attention_size.h"
 #include "cpu/kernels.h"
 
 namespace whisper::cpu {
@@ -31,55 +30,10 @@ constexpr int64_t round_up(int64_t n, int64_t d) { return divide_up(n, d) * d; }
 // Keys down a tile: whole A panels.
 inline int64_t keys_of_tile(const GemmKernels& kernels) { return kKeys / kernels.tile_rows * kernels.tile_rows; }
 
-// The sizes of a call, and what else all parts of it have to know.
-struct AttentionSize {
-  int64_t batch, heads, time, source, width;
-  bool causal;
-  float scale;
-  DType type;  // of every operand but lse
-  Dropout dropout;
-
-  // Checks q, k and v against each other, and the dropout.
-  AttentionSize(const Expect& op, const char* name, const In& q, const In& k, const In& v, int heads, bool causal,
-                const Dropout& dropout)
-      : batch(q.shape[0]),
-        heads(heads),
-        time(q.shape[1]),
-        source(k.shape[1]),
-        causal(causal),
-        type(op.compute("q", q)),
-        dropout(dropout) {
-    op.rate(dropout);
-    op.rank("q", q, 3);
-    op.rank("k", k, 3);
-    op.rank("v", v, 3);
-    const int64_t all = q.shape[2];
-    if (heads < 1 || all % heads) fail(Code::ShapeMismatch, name, ": ", heads, " heads do not divide rows of ", all);
-    if (k.shape[0] != batch) fail(Code::ShapeMismatch, name, ": k ", k.shape, ", expected a batch of ", batch);
-    if (v.shape[0] != batch) fail(Code::ShapeMismatch, name, ": v ", v.shape, ", expected a batch of ", batch);
-    op.strided("q", q, batch * time, all, type);
-    op.strided("k", k, batch * source, all, type);
-    op.strided("v", v, batch * source, all, type);
-    if (source < (causal ? time : 1))
-      fail(Code::ShapeMismatch, name, ": k ", k.shape, ", expected at least ", causal ? time : 1,
-           " keys for each batch entry");
-    width = all / heads;
-    scale = 1.0f / std::sqrt(static_cast<float>(width));
-  }
-
-  // Query t sees the keys below this, the next query one more.
-  int64_t visible(int64_t t) const { return causal ? source - time + t + 1 : source; }
-  // How many tasks of so many scores are worth handing to a thread: one of a short sequence takes two microseconds.
-  int64_t tasks_at_once(int64_t scores) const {
-    return std::max<int64_t>(1, (int64_t{1} << 18) / std::max<int64_t>(scores * width, 1));
-  }
-  // The number of a probability in the dropout's sequence; heads are counted through the batch.
-  uint64_t number(int64_t head, int64_t t, int64_t s) const {
-    return (static_cast<uint64_t>(head) * static_cast<uint64_t>(time) + static_cast<uint64_t>(t)) *
-               static_cast<uint64_t>(source) +
-           static_cast<uint64_t>(s);
-  }
-};
+// How many tasks of so many scores are worth handing to a thread: one of a short sequence takes two microseconds.
+inline int64_t tasks_at_once(const AttentionSize& size, int64_t scores) {
+  return std::max<int64_t>(1, (int64_t{1} << 18) / std::max<int64_t>(scores * size.width, 1));
+}
 
 // One head of one batch entry: rows are its queries or keys.
 inline Rows head_of(const In& x, int64_t batch, int64_t head, int64_t width) {

@@ -23,10 +23,16 @@ GPU_FUNCTION float rounded(float x) {
 
 // Two 16-bit floats in one register, the first in its lower half: operands of the matrix instructions.
 template <class T>
-GPU_FUNCTION uint32_t pack(float low, float high) {
-  T a, b;
-  store(&a, low), store(&b, high);
-  return static_cast<uint32_t>(a.bits) | static_cast<uint32_t>(b.bits) << 16;
+GPU_FUNCTION uint32_t pack(float low, float high);
+template <>
+GPU_FUNCTION uint32_t pack<f16>(float low, float high) {  // one instruction, as two conversions are not
+  const __half2 pair = __floats2half2_rn(low, high);
+  return *reinterpret_cast<const uint32_t*>(&pair);
+}
+template <>
+GPU_FUNCTION uint32_t pack<bf16>(float low, float high) {
+  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
+  return *reinterpret_cast<const uint32_t*>(&pair);
 }
 template <class T>
 GPU_FUNCTION float2 unpack(uint32_t pair) {
@@ -42,8 +48,13 @@ GPU_FUNCTION void store16(void* to, uint4 x) { *static_cast<uint4*>(to) = x; }
 GPU_FUNCTION void store8(void* to, uint2 x) { *static_cast<uint2*>(to) = x; }
 GPU_FUNCTION void store4(void* to, uint32_t x) { *static_cast<uint32_t*>(to) = x; }
 
-// Some ulp from exact: exponentials of softmax, never of sums that have to agree to the last bit.
-GPU_FUNCTION float fast_exp2(float x) { return exp2f(x); }
+// Some ulp from exact, and 0 below the normal numbers: exponentials of softmax, never of sums that have to agree to the
+// last bit. exp2f() would care for denormals with four instructions in the place of one.
+GPU_FUNCTION float fast_exp2(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
 GPU_FUNCTION float fast_exp(float x) { return __expf(x); }
 
 GPU_FUNCTION float reciprocal_sqrt(float x) { return rsqrtf(x); }

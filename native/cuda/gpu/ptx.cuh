@@ -1,4 +1,5 @@
-// The instructions of tensor cores and asynchronous copies, sm_80 and up. With hopper.cuh the only inline PTX there is.
+// The instructions of tensor cores and asynchronous copies, sm_80 and up. With hopper.cuh and an exponential in
+// numbers.cuh the only inline PTX there is.
 #pragma once
 #include <gpu/numbers.cuh>
 
