@@ -37,21 +37,23 @@ struct Factor {
   Direction direction;
 };
 
-// C[m, n] = A·B + bias?, or C += A·B + bias?. Both factors are of one dtype. Sums are in f32 over the whole of k and a C
-// of 16 bits is rounded once; their order depends on the sizes and on nothing else, so that the same call gives the same
-// bits.
+// C[m, n] = A·B + bias?, or C += A·B + bias?. Both factors are of one dtype. Sums are in f32 over the whole of k and a
+// C of 16 bits is rounded once; their order depends on the sizes and on nothing else, so that the same call gives the
+// same bits.
 struct Product {
   int64_t m, n, k;
   Factor a, b;
   Rows c;
   const float* bias = nullptr;
   bool add = false;
-  Rows gelu = {};        // [m, n], if present: GELU of C as it is stored
-  Rows gelu_input = {};  // [m, n], if present: C = round(A·B)·GELU'(gelu_input), rounded to the dtype of C before and after
+  Rows gelu = {};  // [m, n], if present: GELU of C as it is stored
+  Rows gelu_input =
+      {};  // [m, n], if present: C = round(A·B)·GELU'(gelu_input), rounded to the dtype of C before and after
   // In device memory, if present: of the rows of A read across, or of the steps of k if A is read along, only the first
   // live[0] exist. Rows of C beyond are left as they are.
   const int32_t* live = nullptr;
 };
+// In the three forms above. Sizes are below 2³¹.
 void gemm(CudaBackend& backend, const char* op, const Product& product);
 
 // sums[j] += Σ over the rows of source[r][j] for j < columns, in a fixed order.

@@ -48,7 +48,7 @@ GPU_FUNCTION void store16(void* to, uint4 x) { *static_cast<uint4*>(to) = x; }
 GPU_FUNCTION void store8(void* to, uint2 x) { *static_cast<uint2*>(to) = x; }
 GPU_FUNCTION void store4(void* to, uint32_t x) { *static_cast<uint32_t*>(to) = x; }
 
-// Some ulp from exact, and 0 below the normal numbers: exponentials of softmax, never of sums that have to agree to the
+// Some ulp from exact, and 0 below the normal numbers: for softmax and GELU, never for sums that have to agree to the
 // last bit. exp2f() would care for denormals with four instructions in the place of one.
 GPU_FUNCTION float fast_exp2(float x) {
   float y;
@@ -56,6 +56,7 @@ GPU_FUNCTION float fast_exp2(float x) {
   return y;
 }
 GPU_FUNCTION float fast_exp(float x) { return __expf(x); }
+GPU_FUNCTION float fast_reciprocal(float x) { return __fdividef(1.0f, x); }
 
 GPU_FUNCTION float reciprocal_sqrt(float x) { return rsqrtf(x); }
 

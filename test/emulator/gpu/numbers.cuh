@@ -49,6 +49,7 @@ inline void store4(void* to, uint32_t x) { store_aligned(to, x, "store4"); }
 
 inline float fast_exp2(float x) { return std::exp2(x); }
 inline float fast_exp(float x) { return std::exp(x); }
+inline float fast_reciprocal(float x) { return 1.0f / x; }
 inline float reciprocal_sqrt(float x) { return 1.0f / std::sqrt(x); }
 
 }  // namespace whisper::gpu

@@ -1,0 +1,19 @@
+// The ways to make a product, of which gemm() takes the first that can.
+#pragma once
+#include "cuda/device.h"
+#include "cuda/gemm.h"
+
+namespace whisper::cuda {
+
+struct GemmCandidate {
+  const char* name;
+  bool (*supports)(const gpu::Properties&, const Product&);
+  void (*run)(CudaBackend&, const char* op, const Product&);
+};
+
+// With all that a Product asks for, on every GPU from sm_80. One of the three takes any product of its dtype.
+extern const GemmCandidate gemm_few_rows;  // up to 32 rows of C, as in decoding: the weight is read once
+extern const GemmCandidate gemm_mma;       // f16 and bf16 on tensor cores
+extern const GemmCandidate gemm_f32;       // f32, not rounded on the way
+
+}  // namespace whisper::cuda
