@@ -86,7 +86,11 @@ Napi::Value Model::accumulate(const Napi::CallbackInfo& info) {
     return call(info.Env(), [scale, batch = std::move(batch)](Core& core, const Cancel&) {
       Context& c = core.prepared().context();
       c.tape.clear();  // of a call that ended in an error
-      return core.whisper.accumulate(c, batch, scale);
+      Whisper& model = core.whisper;
+      batch.check(model.dims);
+      const Tensor losses = c.backend.empty({static_cast<int64_t>(batch.labels.size())});
+      model.accumulate(c, model.features(batch.samples, batch.mask_spans), batch, scale, /*smoothing=*/0, losses);
+      return model.read(losses, batch);
     });
   });
 }

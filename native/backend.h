@@ -32,6 +32,13 @@ class Backend {
   // what makes them fast. Throws InvalidArgument where they cannot be made so.
   virtual void fast_products() = 0;
 
+  // Work queued between the two may be put together and submitted at once (CUDA graphs), which costs the host less.
+  // Work that begins with the same key should consist of the same operations in the same order; their operands may
+  // differ. A wait for results in between is allowed. abandon_graph() instead of end_graph(): the work was given up.
+  virtual void begin_graph(uint64_t /*key*/) {}
+  virtual void end_graph() {}
+  virtual void abandon_graph() {}
+
 #define OP(name, ...) virtual void name(__VA_ARGS__) = 0;
 #define FUSED(name, ...) virtual void name(__VA_ARGS__);
 #include "ops.def"

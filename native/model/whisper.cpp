@@ -27,26 +27,21 @@ std::vector<int32_t> shift_right(const Batch& batch, const Dims& dims) {
   return tokens;
 }
 
-Losses per_row(Backend& backend, const Tensor& losses, const Batch& batch) {
-  std::vector<float> host(batch.labels.size(), 0.0f);
-  backend.synchronize();
-  backend.download(host.data(), losses.address, host.size() * sizeof(float));
-  Losses result;
+}  // namespace
+
+Losses::Losses(const Batch& batch, const float* of_labels) {
   for (int r = 0; r < batch.rows(); ++r) {
     double sum = 0;
-    int32_t tokens = 0;
+    int32_t count = 0;
     for (int t = 0; t < batch.time; ++t) {
       const size_t at = static_cast<size_t>(r) * batch.time + t;
-      sum += host[at];
-      tokens += batch.labels[at] >= 0;
+      sum += of_labels[at];
+      count += batch.labels[at] >= 0;
     }
-    result.sums.push_back(static_cast<float>(sum));
-    result.tokens.push_back(tokens);
+    sums.push_back(static_cast<float>(sum));
+    tokens.push_back(count);
   }
-  return result;
 }
-
-}  // namespace
 
 void Batch::check(const Dims& dims) const {
   if (rows() == 0) fail(Code::InvalidArgument, "batch: no rows");
@@ -84,6 +79,13 @@ Tensor Whisper::features(const std::vector<std::vector<float>>& samples, const s
   return features;
 }
 
+Losses Whisper::read(const Tensor& losses, const Batch& batch) {
+  std::vector<float> host(batch.labels.size(), 0.0f);
+  backend_->synchronize();
+  backend_->download(host.data(), losses.address, host.size() * sizeof(float));
+  return {batch, host.data()};
+}
+
 Losses Whisper::loss(const Batch& batch, const Cancel& cancel) {
   batch.check(dims);
   Context c = context();
@@ -98,7 +100,7 @@ Losses Whisper::loss(Context& c, const Tensor& audio, const Batch& batch) {
   Tensor x = decoder_.forward(c, tokens, audio), losses = backend_->empty({shape.size()});
   backend_->classifier(losses, Tensor(), Tensor(), x, labels, decoder_.embedding().value, /*scale=*/1,
                        /*smoothing=*/0);
-  return per_row(*backend_, losses, batch);
+  return read(losses, batch);
 }
 
 Tensor Whisper::logits(Context& c, Tensor features, const Batch& batch) {
@@ -110,13 +112,8 @@ Tensor Whisper::logits(Context& c, Tensor features, const Batch& batch) {
   });
 }
 
-Losses Whisper::accumulate(Context& c, const Batch& batch, float scale, float smoothing) {
-  batch.check(dims);
-  return accumulate(c, features(batch.samples, batch.mask_spans), batch, scale, smoothing);
-}
-
-Losses Whisper::accumulate(Context& c, Tensor features, const Batch& batch, float scale, float smoothing) {
-  batch.check(dims);
+void Whisper::accumulate(Context& c, Tensor features, const Batch& batch, float scale, float smoothing,
+                         const Tensor& losses) {
   const bool encoder_trained = params_.trained(Part::encoder);
   const Shape shape{batch.rows(), batch.time};
   Tensor tokens = backend_->from_host(shift_right(batch, dims).data(), shape, DType::I32);
@@ -126,7 +123,7 @@ Losses Whisper::accumulate(Context& c, Tensor features, const Batch& batch, floa
   Tensor audio = encoder_trained ? listen() : c.tape.paused(listen);
   Tensor x = decoder_.forward(c, tokens, audio);
 
-  Tensor losses = backend_->empty({shape.size()}), dx = c.like(x);
+  Tensor dx = c.like(x);
   const Param& projection = decoder_.embedding();
   backend_->classifier(losses, dx, projection.grad, x, labels, projection.value, scale, smoothing);
 
@@ -134,7 +131,6 @@ Losses Whisper::accumulate(Context& c, Tensor features, const Batch& batch, floa
   decoder_.backward(c, dx, audio, daudio);
   if (encoder_trained) encoder_.backward(c, daudio);
   if (!c.tape.empty()) fail(Code::InvalidArgument, "tape: backward() left something of forward()");
-  return per_row(*backend_, losses, batch);
 }
 
 }  // namespace whisper

@@ -31,6 +31,9 @@ struct Batch {
 struct Losses {
   std::vector<float> sums;
   std::vector<int32_t> tokens;
+
+  Losses() = default;
+  Losses(const Batch& batch, const float* of_labels);  // in host memory, one per label
 };
 
 class Whisper {
@@ -67,9 +70,10 @@ class Whisper {
   Losses loss(const Batch& batch, const Cancel& cancel);
   Losses loss(Context& c, const Tensor& audio, const Batch& batch);  // of audio that is encoded; the tape is paused
   Tensor logits(Context& c, Tensor features, const Batch& batch);
-  // Forward and backward: gradients of scale · Σ losses are added to the parameters' gradients.
-  Losses accumulate(Context& c, const Batch& batch, float scale, float smoothing = 0);
-  Losses accumulate(Context& c, Tensor features, const Batch& batch, float scale, float smoothing = 0);
+  // Forward and backward: gradients of scale · Σ losses are added to the parameters' gradients, and the losses go to
+  // `losses` [rows · time]. Of a batch that is checked. All of it is queued: nothing waits for the device.
+  void accumulate(Context& c, Tensor features, const Batch& batch, float scale, float smoothing, const Tensor& losses);
+  Losses read(const Tensor& losses, const Batch& batch);  // waits for them
 
  private:
   std::shared_ptr<Backend> backend_;

@@ -15,17 +15,25 @@ namespace whisper {
 
 namespace {
 
-bool all_finite(const Losses& losses) {
-  for (float sum : losses.sums)
-    if (!std::isfinite(sum)) return false;
-  return true;
-}
-
 // While this lives, the context's blocks ask whether to stop.
 struct Listening {
   Context& context;
   Listening(Context& c, const Cancel& cancel) : context(c) { context.cancel = &cancel; }
   ~Listening() { context.cancel = nullptr; }
+};
+
+// What is queued while this lives is one graph, given up if an error ends its life.
+struct Together {
+  Backend& backend;
+  bool ended = false;
+  Together(Backend& b, uint64_t key) : backend(b) { backend.begin_graph(key); }
+  void end() {
+    ended = true;
+    backend.end_graph();
+  }
+  ~Together() {
+    if (!ended) backend.abandon_graph();
+  }
 };
 
 const TrainingOptions& checked(const TrainingOptions& o) {
@@ -52,6 +60,12 @@ std::string text(float x) {
   return out.str();
 }
 
+int64_t labels_of(const std::vector<Batch>& batches) {
+  int64_t labels = 0;
+  for (const Batch& batch : batches) labels += static_cast<int64_t>(batch.labels.size());
+  return labels;
+}
+
 // Of the random numbers of a micro-batch.
 uint64_t key_of(uint64_t seed, uint64_t batch) {
   const auto numbers = Philox(seed)(batch, stream_of("dropout"));
@@ -74,39 +88,65 @@ StepResult Training::step(const std::vector<Batch>& batches, const StepOptions& 
     fail(Code::InvalidArgument, "step: ", o.scales.size(), " scales for ", batches.size(), " batches");
   for (float scale : o.scales)
     if (!std::isfinite(scale)) fail(Code::InvalidArgument, "step: a batch's scale must be finite, got ", scale);
+  for (const Batch& batch : batches) batch.check(model_.dims);
+
+  const Queued queued = queue(batches, o, cancel);
+  StepResult result = read(queued, batches);
+  batches_ += batches.size();
+  steps_ += result.finite;
+  scaler_.update(!result.finite);
+  return result;
+}
+
+// Forward, backward and update of all micro-batches. Nothing waits for the device: it finds out by itself whether
+// something is not finite, and leaves out the update then.
+Training::Queued Training::queue(const std::vector<Batch>& batches, const StepOptions& o, const Cancel& cancel) {
   Backend& backend = model_.backend();
   const Tensor& grads = model_.params().grads();
-
-  StepResult result;
-  const float loss_scale = scaler_.scale();
-  result.loss_scale = loss_scale;
+  const Listening listening(context_, cancel);
+  Queued queued{backend.empty({labels_of(batches)}), backend.empty({1}), backend.empty({1})};
+  Together graph(backend, batches.size());
   backend.zero(grads.address, static_cast<size_t>(grads.shape.size()) * sizeof(float));
   context_.tape.clear();  // of a step that ended in an error
-  const Listening listening(context_, cancel);
+  int64_t at = 0;
   for (size_t i = 0; i < batches.size(); ++i) {
+    const Batch& batch = batches[i];
     cancel.check();
     context_.key = key_of(options_.seed, batches_ + i);
-    const float scale = o.scales[i] * loss_scale;  // beyond f32 it counts as an overflow, for it makes one
-    result.losses.push_back(model_.accumulate(context_, batches[i], scale, o.label_smoothing));
-    result.finite = result.finite && std::isfinite(scale) && all_finite(result.losses.back());
+    const float scale = o.scales[i] * scaler_.scale();  // beyond f32 it counts as an overflow, for it makes one
+    queued.finite = queued.finite && std::isfinite(scale);
+    const auto labels = static_cast<int64_t>(batch.labels.size());
+    model_.accumulate(context_, model_.features(batch.samples, batch.mask_spans), batch, scale, o.label_smoothing,
+                      queued.losses.part(at, {labels}));
+    at += labels;
   }
-
-  Tensor norm = backend.empty({1}), scale = backend.empty({1});
-  backend.norm(norm, grads);
-  backend.clip_scale(scale, norm, Tensor(), o.max_grad_norm, loss_scale);
-  float norm_on_host = 0, scale_on_host = 1;
-  backend.synchronize();
-  backend.download(&norm_on_host, norm.address, sizeof norm_on_host);
-  backend.download(&scale_on_host, scale.address, sizeof scale_on_host);
-  result.grad_norm = static_cast<double>(norm_on_host) / loss_scale;
-  // A norm near the end of f32 has a factor below its beginning, which would make all gradients zero.
-  result.finite = result.finite && std::isfinite(norm_on_host) && std::isnormal(scale_on_host);
   cancel.check();
+  backend.norm(queued.norm, grads);
+  backend.clip_scale(queued.scale, queued.norm, queued.losses, o.max_grad_norm, scaler_.scale());
+  if (queued.finite) optimizer_->update(o.hyperparameters, queued.scale, steps_ + 1);
+  graph.end();
+  return queued;
+}
 
-  batches_ += batches.size();
-  scaler_.update(!result.finite);
-  if (!result.finite) return result;
-  optimizer_->update(o.hyperparameters, scale, ++steps_);
+// The one wait for the device.
+StepResult Training::read(const Queued& queued, const std::vector<Batch>& batches) {
+  Backend& backend = model_.backend();
+  std::vector<float> losses(static_cast<size_t>(queued.losses.shape.size()), 0.0f);
+  float norm = 0, scale = 1;
+  backend.synchronize();
+  backend.download(losses.data(), queued.losses.address, losses.size() * sizeof(float));
+  backend.download(&norm, queued.norm.address, sizeof norm);
+  backend.download(&scale, queued.scale.address, sizeof scale);
+
+  StepResult result;
+  const float* of_batch = losses.data();
+  for (const Batch& batch : batches) {
+    result.losses.emplace_back(batch, of_batch);
+    of_batch += batch.labels.size();
+  }
+  result.loss_scale = scaler_.scale();
+  result.grad_norm = static_cast<double>(norm) / scaler_.scale();
+  result.finite = queued.finite && scale != 0;
   return result;
 }
 

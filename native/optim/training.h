@@ -40,9 +40,9 @@ class Training {
   // Throws InvalidArgument for options that make no sense.
   Training(Whisper& model, const TrainingOptions& options);
 
-  // Gradients of all micro-batches, clipping, one update. Gradients start from zero. A step whose gradients are not
-  // finite lowers the loss scale and takes its turn of the random numbers, and changes nothing else; where the loss
-  // scale cannot fall, it throws Diverged.
+  // Gradients of all micro-batches, clipping, one update, with one wait for the device at the end. Gradients start from
+  // zero. A step whose losses or gradients are not finite lowers the loss scale and takes its turn of the random
+  // numbers, and changes nothing else; where the loss scale cannot fall, it throws Diverged.
   StepResult step(const std::vector<Batch>& batches, const StepOptions& options, const Cancel& cancel);
   int steps_done() const { return steps_; }
 
@@ -55,6 +55,14 @@ class Training {
   Context& context() { return context_; }
 
  private:
+  // What a step leaves on the device for the host to read when it is done.
+  struct Queued {
+    Tensor losses;       // one per label of all micro-batches
+    Tensor norm, scale;  // of the gradients, and what they were multiplied by for the update: 0 if it was left out
+    bool finite = true;  // what the losses are multiplied by
+  };
+  Queued queue(const std::vector<Batch>& batches, const StepOptions& options, const Cancel& cancel);
+  StepResult read(const Queued& queued, const std::vector<Batch>& batches);
   RunTraits traits() const;
 
   Whisper& model_;
