@@ -26,7 +26,13 @@ const { devices, isas } = addon().deviceInfo();
 const chosen = process.env.WHISPER_TUNE_ISA;
 
 /** The only device to test, where one is chosen. */
-export const chosenDevice = process.env.WHISPER_TUNE_TEST_DEVICE;
+const chosenDevice = process.env.WHISPER_TUNE_TEST_DEVICE;
+
+/** The device whose models are tested. */
+export const modelDevice = chosenDevice ?? 'cpu';
+
+/** Those of this machine that are no CPU, of the chosen one only if one is chosen. */
+export const gpus = devices.filter((name) => name !== 'cpu' && (chosenDevice ?? name) === name);
 
 const cpus = (chosen ? [chosen] : isas).map((isa) => ({
   name: `cpu ${isa}`,

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { addon, type NativeGenerateOptions, type NativeModel } from '../../src/native.js';
 import { dims } from '../bindings/helpers.js';
+import { modelDevice } from '../helpers/native.js';
 import { storages } from '../helpers/ops.js';
 
 const rows = 7;
@@ -17,7 +18,7 @@ const sizes = { ...dims, source: 40, decoderLayers: 2 };
 
 /** The seed is one whose model says different things of the clips. */
 async function open(precision: 'f32' | 'f16' | 'bf16'): Promise<NativeModel> {
-  const model = await addon().openModel('cpu', sizes, precision);
+  const model = await addon().openModel(modelDevice, sizes, precision);
   await model.initialise('fan_in', 46);
   return model;
 }

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addon, type NativeModel, type NativeTensor } from '../../src/native.js';
 import { batch, dims, seed } from '../golden/model/clips.mjs';
+import { modelDevice } from '../helpers/native.js';
 
 interface Picked {
   shape: number[];
@@ -40,7 +41,7 @@ const adamw = {
 };
 
 async function open(): Promise<NativeModel> {
-  const model = await addon().openModel('cpu', dims, 'f32');
+  const model = await addon().openModel(modelDevice, dims, 'f32');
   await model.initialise('fan_in', seed);
   return model;
 }

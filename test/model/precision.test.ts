@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { addon } from '../../src/native.js';
 import { batch, dims, seed } from '../golden/model/clips.mjs';
+import { modelDevice } from '../helpers/native.js';
 
 interface Picked {
   at: number[];
@@ -23,7 +24,7 @@ describe.each([
   ['f16', 65536],
 ] as const)('in %s', (precision, lossScale) => {
   it('has a loss and gradients as good as autocast’s, the same ones under every checkpointing policy', async () => {
-    const model = await addon().openModel('cpu', dims, precision);
+    const model = await addon().openModel(modelDevice, dims, precision);
     await model.initialise('fan_in', seed);
     let first: Record<string, Float32Array> | undefined;
     for (const checkpointing of ['none', 'encoder', 'all', 'every', 'selective'] as const) {
@@ -57,7 +58,7 @@ describe.each([
 
   it('runs without masters, and cannot be trained then', async () => {
     const [trainable, bare] = [true, false].map((masters) =>
-      addon().openModel('cpu', dims, precision, masters),
+      addon().openModel(modelDevice, dims, precision, masters),
     );
     const models = [await trainable!, await bare!];
     for (const model of models) await model.initialise('fan_in', seed);
