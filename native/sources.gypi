@@ -84,6 +84,8 @@
       "native/cuda/argmax.cu",
       "native/cuda/attention.cu",
       "native/cuda/attention_backward.cu",
+      "native/cuda/attention_few.cu",
+      "native/cuda/attention_plain.cu",
       "native/cuda/cast.cu",
       "native/cuda/classifier.cu",
       "native/cuda/cuda_backend.cpp",
