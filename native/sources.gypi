@@ -91,6 +91,7 @@
       "native/cuda/cuda_backend.cpp",
       "native/cuda/dropout.cu",
       "native/cuda/embed.cu",
+      "native/cuda/fault.cpp",
       "native/cuda/fold.cu",
       "native/cuda/gather.cu",
       "native/cuda/gelu.cu",

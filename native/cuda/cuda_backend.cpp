@@ -40,12 +40,9 @@ void CudaBackend::copy(void* to, const void* from, size_t bytes) {
 void CudaBackend::synchronize() {
   cuda::Fault fault;
   staging_.download(&fault, fault_.get(), sizeof fault);
-  if (fault.kind == cuda::FaultKind::none) return;
+  if (fault.kind == static_cast<int32_t>(cuda::FaultKind::none)) return;
   zero(fault_.get(), sizeof fault);
-  const char* const what = fault.kind == cuda::FaultKind::label   ? "classifier: label "
-                           : fault.kind == cuda::FaultKind::token ? "embed: token "
-                                                                  : "gather: index ";
-  fail(Code::InvalidArgument, what, fault.value, " of row ", fault.row, " is not below ", fault.limit);
+  fail(Code::InvalidArgument, cuda::words_of(fault));
 }
 
 size_t CudaBackend::live_bytes() const { return pool_->live(); }

@@ -34,6 +34,16 @@ GPU_FUNCTION void take_run(int64_t i, int64_t size, F f) {
     for (; i < size; ++i) f(i, Run<1>{});
 }
 
+// Rows of `width` elements cut into runs, one for each thread of the launch: f(row, column, Run).
+template <int n, class F>
+GPU_FUNCTION void take_run_of_rows(int64_t rows, int64_t width, F f) {
+  const int64_t runs = (width + n - 1) / n, at = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  const int64_t row = at / runs, column = at % runs * n;
+  if (row < rows) take_run<n>(column, width, [&](int64_t c, auto run) { f(row, c, run); });
+}
+// How many threads that takes.
+constexpr int64_t runs_of_rows(int64_t rows, int64_t width, int n) { return rows * ((width + n - 1) / n); }
+
 // An access of 4, 8 or 16 bytes.
 GPU_FUNCTION void load_words(uint32_t (&w)[1], const void* from) { w[0] = gpu::load4(from); }
 GPU_FUNCTION void load_words(uint32_t (&w)[2], const void* from) {
