@@ -34,10 +34,7 @@ Napi::Value Model::time_encoder(const Napi::CallbackInfo& info) {
       return c.tape.paused([&] {
         Tensor features = whisper.features(samples);
         c.backend.synchronize();
-        return milliseconds_of([&] {
-          const Tensor audio = whisper.encode(c, std::move(features));
-          c.backend.synchronize();
-        });
+        return milliseconds_of(c.backend, [&] { whisper.encode(c, std::move(features)); });
       });
     });
   });

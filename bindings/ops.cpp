@@ -184,7 +184,8 @@ std::string camel_case(std::string_view name) {
   return out;
 }
 
-// use(operands, operation) decides how often the operation runs and makes the value that the function returns.
+// use(env, operands, operation) decides how often the operation is queued and waited for, and makes the value that the
+// function returns.
 template <class Use, class... A>
 void bind(Napi::Object object, const std::shared_ptr<Backend>& backend, const Use& use, const char* op,
           const char* declaration, void (Backend::*f)(A...)) {
@@ -198,10 +199,7 @@ void bind(Napi::Object object, const std::shared_ptr<Backend>& backend, const Us
         const Path at(name.c_str());
         // Braces, because they alone fix the order of evaluation.
         std::tuple<A...> arguments{Argument<A>::from(operands, info[I], Path(names[I].c_str(), &at))...};
-        return use(info.Env(), operands, [&] {
-          ((*backend).*f)(std::get<I>(arguments)...);
-          backend->synchronize();
-        });
+        return use(info.Env(), operands, [&] { ((*backend).*f)(std::get<I>(arguments)...); });
       }
       (std::index_sequence_for<A...>{});
     });
@@ -227,25 +225,33 @@ Napi::Value all_ops(Napi::Env env, const std::shared_ptr<Backend>& backend, cons
 
 Napi::Value ops(const Napi::CallbackInfo& info) {
   return guard(info.Env(), [&] {
-    return all_ops(info.Env(), backend_of(info),
-                   [](Napi::Env env, Operands& operands, auto&& operation) -> Napi::Value {
-                     operation();
-                     operands.copy_back();
-                     return env.Undefined();
-                   });
+    const std::shared_ptr<Backend> backend = backend_of(info);
+    return all_ops(info.Env(), backend, [backend](Napi::Env env, Operands& operands, auto&& operation) -> Napi::Value {
+      operation();
+      backend->synchronize();
+      operands.copy_back();
+      return env.Undefined();
+    });
   });
 }
 
 Napi::Value op_times(const Napi::CallbackInfo& info) {
   return guard(info.Env(), [&] {
-    const int repeats = Js<int>::from(info[1], "repeats");
+    const int repeats = Js<int>::from(info[1], "repeats"), calls = Js<int>::from(info[2], "calls");
     if (repeats < 1) fail(Code::InvalidArgument, "repeats: expected at least 1, got ", repeats);
+    if (calls < 1) fail(Code::InvalidArgument, "calls: expected at least 1, got ", calls);
     const std::shared_ptr<Backend> backend = backend_of(info);
-    if (Js<bool>::from(info[2], "fastProducts")) backend->fast_products();
-    return all_ops(info.Env(), backend, [repeats](Napi::Env env, Operands&, auto&& operation) -> Napi::Value {
+    if (Js<bool>::from(info[3], "fastProducts")) backend->fast_products();
+    return all_ops(info.Env(), backend, [=](Napi::Env env, Operands&, auto&& operation) -> Napi::Value {
       auto times = Napi::Float64Array::New(env, static_cast<size_t>(repeats));
       operation();
-      for (size_t i = 0; i < times.ElementLength(); ++i) times[i] = milliseconds_of(operation);
+      backend->synchronize();
+      for (size_t i = 0; i < times.ElementLength(); ++i)
+        times[i] = milliseconds_of(*backend,
+                                   [&] {
+                                     for (int call = 0; call < calls; ++call) operation();
+                                   }) /
+                   calls;
       return times;
     });
   });

@@ -225,10 +225,11 @@ export interface NativeAddon {
   ops(device: string): NativeOps;
   /**
    * For benchmarks: the same operations, each of which runs once to warm up and then `repeats` times, and returns the
-   * milliseconds that each of those took. The clock is the wall's or, with one thread, the process's CPU time. Nothing is
-   * copied back. `fastProducts`: as precision `f32-fast` has them.
+   * milliseconds that each of those took. A time is the mean of `calls` calls that are queued in a row and waited for
+   * together, which keeps a GPU from waiting for the host. The clock is the wall's or, on one thread of the CPU, the
+   * process's CPU time. Nothing is copied back. `fastProducts`: as precision `f32-fast` has them.
    */
-  opTimes(device: string, repeats: number, fastProducts: boolean): NativeOpTimes;
+  opTimes(device: string, repeats: number, calls: number, fastProducts: boolean): NativeOpTimes;
   /** The package version it was built for. */
   readonly version: string;
 }

@@ -1,15 +1,18 @@
 """The encoder's forward pass in transformers, with weights and activations in the precision asked for."""
 import torch
 
-from peer import dtype, features, milliseconds, serve, settings, whisper
+from peer import attention, compile_layers, described, dtype, features, milliseconds, serve, settings, whisper
 
-encoder = whisper().get_encoder().eval().to(dtype() or torch.float32)
+model = whisper().eval().to(dtype() or torch.float32)
+if settings["compile"]:
+    compile_layers(model)
+encoder = model.get_encoder()
 inputs = features().to(dtype() or torch.float32)
 
 
 def encode():
-    with torch.inference_mode():
+    with torch.inference_mode(), attention():
         encoder(inputs)
 
 
-serve(f"sdpa, {settings['precision']}", lambda _: [milliseconds(encode)])
+serve(described(settings), lambda _: [milliseconds(encode)])

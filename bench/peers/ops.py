@@ -1,16 +1,19 @@
-"""Single operations in PyTorch, operands in the precision asked for: what the line describes, forward or gradients alone."""
+"""Single operations in PyTorch, operands in the precision asked for: what the line describes, forward or gradients alone.
+
+`sdpa` of a line is the implementation of attention for it.
+"""
 import json
 
 import torch
 import torch.nn.functional as F
 
-from peer import dtype, milliseconds, serve, settings
+from peer import attention as sdpa, described, device, dtype, milliseconds, serve, settings
 
 stored = dtype() or torch.float32
 
 
 def random(*shape, dtype=stored):
-    return torch.randn(*shape, dtype=dtype).requires_grad_()
+    return torch.randn(*shape, dtype=dtype, device=device).requires_grad_()
 
 
 def linear(asked):
@@ -32,7 +35,7 @@ def attention(asked):
     batch, heads, width = asked["batch"], asked["heads"], asked["width"] // asked["heads"]
 
     def of_heads(time):  # [batch, time, heads, width] seen as [batch, heads, time, width], as transformers does
-        return torch.randn(batch, time, heads, width, dtype=stored).transpose(1, 2).requires_grad_()
+        return torch.randn(batch, time, heads, width, dtype=stored, device=device).transpose(1, 2).requires_grad_()
 
     q, k, v = of_heads(asked["time"]), of_heads(asked["keys"]), of_heads(asked["keys"])
     return (
@@ -44,7 +47,7 @@ def attention(asked):
 def classifier(asked):
     """Logits, loss and both gradients, as one."""
     x, w = random(asked["rows"], asked["width"]), random(asked["vocab"], asked["width"])
-    labels = torch.randint(0, asked["vocab"], (asked["rows"],))
+    labels = torch.randint(0, asked["vocab"], (asked["rows"],), device=device)
     return lambda: torch.autograd.grad(F.cross_entropy(F.linear(x, w).float(), labels), [x, w]), None
 
 
@@ -60,6 +63,11 @@ def gelu(asked):
 
 def turn(command):
     asked = json.loads(command)
+    with sdpa(asked.get("sdpa", settings.get("sdpa"))):
+        return times_of(asked)
+
+
+def times_of(asked):
     forward, inputs = globals()[asked["op"]](asked)
     if "gradient" in asked:
         y = forward()
@@ -72,7 +80,7 @@ def turn(command):
             with torch.no_grad():
                 forward()
     work()
-    return [milliseconds(work) for _ in range(asked["repeats"])]
+    return [milliseconds(work, asked["calls"]) for _ in range(asked["repeats"])]
 
 
-serve(f"sdpa, {settings['precision']}", turn)
+serve(described(settings), turn)

@@ -1,4 +1,5 @@
 """What the peers of `whisper-tune bench` share: settings, the clock, the model, and the lines spoken with src/bench/peer.ts."""
+import contextlib
 import json
 import resource
 import sys
@@ -6,13 +7,16 @@ import time
 
 import torch
 import transformers
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
 settings = json.loads(sys.argv[1])
 torch.set_num_threads(settings["threads"])
+device = torch.device(settings["device"])
+gpu = device.type == "cuda"
 
-# As the engine's: CPU time of the process where there is one thread, which other programs hardly disturb, else the wall's.
-clock = time.process_time if settings["threads"] == 1 else time.perf_counter
+# As the engine's: CPU time of the process on one thread of the CPU, which other programs hardly disturb, else the wall's.
+clock = time.process_time if settings["threads"] == 1 and not gpu else time.perf_counter
 
 
 def resident():
@@ -26,46 +30,83 @@ def resident():
 loaded = resident()
 
 
-def milliseconds(work):
+def memory():
+    """The most that tensors held on the GPU; on the CPU by how much the process has grown."""
+    return torch.cuda.max_memory_allocated(device) if gpu else resident() - loaded
+
+
+def wait():
+    if gpu:
+        torch.cuda.synchronize(device)
+
+
+def milliseconds(work, calls=1):
+    """Of one of so many calls in a row."""
+    wait()
     started = clock()
-    work()
-    return (clock() - started) * 1000
+    for _ in range(calls):
+        work()
+    wait()
+    return (clock() - started) * 1000 / calls
 
 
 def serve(name, turn):
-    """Says who this is, then answers every line: `bytes` by the growth of memory, others by the times of turn(line)."""
-    print(
-        f"torch {torch.__version__}, transformers {transformers.__version__}, {name}, "
-        f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads",
-        flush=True,
+    """Says who this is, then answers every line: `bytes` by memory(), others by the times of turn(line)."""
+    where = torch.cuda.get_device_name(device) if gpu else (
+        f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
     )
+    print(f"torch {torch.__version__}, transformers {transformers.__version__}, {name}, {where}", flush=True)
     for line in sys.stdin:
         command = line.strip()
-        print(json.dumps([resident() - loaded] if command == "bytes" else turn(command)), flush=True)
+        print(json.dumps([memory()] if command == "bytes" else turn(command)), flush=True)
 
 
-def dtype():
+def dtype(precision=settings.get("precision")):
     """Of 16 bits; None for those of f32."""
-    return {"f16": torch.float16, "bf16": torch.bfloat16}.get(settings["precision"])
+    return {"f16": torch.float16, "bf16": torch.bfloat16}.get(precision)
 
 
-def autocast():
-    return torch.autocast("cpu", dtype=dtype() or torch.bfloat16, enabled=dtype() is not None)
+def autocast(precision=settings.get("precision")):
+    return torch.autocast(device.type, dtype=dtype(precision) or torch.bfloat16, enabled=dtype(precision) is not None)
 
 
-def whisper(**more):
-    """A model of the settings' sizes with random weights and scaled-dot-product attention."""
-    dims = settings["dims"]
-    return WhisperForConditionalGeneration(WhisperConfig(
+def attention(sdpa=settings.get("sdpa")):
+    """Attention by the implementation asked for; by the one PyTorch chooses where none is."""
+    names = {
+        "flash": SDPBackend.FLASH_ATTENTION, "cudnn": SDPBackend.CUDNN_ATTENTION,
+        "efficient": SDPBackend.EFFICIENT_ATTENTION, "math": SDPBackend.MATH,
+    }
+    return sdpa_kernel(names[sdpa]) if sdpa else contextlib.nullcontext()
+
+
+def compile_layers(model):
+    """torch.compile of each layer: as all are alike, one is compiled for the encoder and one for the decoder."""
+    for part in (model.get_encoder(), model.get_decoder()):
+        for layer in part.layers:
+            layer.compile()
+
+
+def whisper(dims=settings.get("dims"), **more):
+    """A model of such sizes with random weights, made on the device, with scaled-dot-product attention."""
+    config = WhisperConfig(
         vocab_size=dims["vocab"], num_mel_bins=dims["mels"], d_model=dims["width"],
         encoder_layers=dims["encoderLayers"], encoder_attention_heads=dims["encoderHeads"], encoder_ffn_dim=dims["encoderFfn"],
         decoder_layers=dims["decoderLayers"], decoder_attention_heads=dims["decoderHeads"], decoder_ffn_dim=dims["decoderFfn"],
         max_source_positions=dims["source"], max_target_positions=dims["target"], decoder_start_token_id=dims["start"],
-        attn_implementation="sdpa", **more,
-    ))
+        attn_implementation="sdpa", **{"pad_token_id": max(0, dims["padding"]), "eos_token_id": None, **more},
+    )
+    with device:
+        return WhisperForConditionalGeneration(config)
 
 
-def features():
+def features(dims=settings.get("dims"), batch=settings.get("batch")):
     """Random log-mel features of a batch of windows."""
-    dims = settings["dims"]
-    return torch.randn(settings["batch"], dims["mels"], 2 * dims["source"])
+    return torch.randn(batch, dims["mels"], 2 * dims["source"], device=device)
+
+
+def described(options):
+    """How a model is run, in words."""
+    words = [f"sdpa {options['sdpa']}" if options.get("sdpa") else "sdpa", options["precision"]]
+    words += ["layers compiled"] if options.get("compile") else []
+    words += ["checkpointing"] if options.get("checkpointing", "none") != "none" else []
+    return ", ".join(words)

@@ -1,9 +1,15 @@
 // What a benchmark is, what it is given, and what it says.
 import { WhisperError } from '../errors.js';
 import { findSizes } from '../model/sizes.js';
-import { addon, type NativeDims, type NativeModel, type Precision } from '../native.js';
+import {
+  addon,
+  type NativeDims,
+  type NativeModel,
+  type NativeTrainingOptions,
+  type Precision,
+} from '../native.js';
 import { type Machine, roofOf } from './machine.js';
-import { type Spread, spreadOf, type Turn, takeTurns } from './measure.js';
+import { type Clock, type Spread, spreadOf, type Turn, takeTurns } from './measure.js';
 import { type Peer, startPeer } from './peer.js';
 
 /** What a benchmark may be asked for. Each has some of them, with defaults of its own. */
@@ -18,6 +24,17 @@ export interface Settings {
   labels: number;
   /** Only what has this text in its name. */
   only: string;
+  /** Which blocks of a training step are computed again. */
+  checkpointing: NonNullable<NativeTrainingOptions['checkpointing']>;
+  optimizer: NonNullable<NativeTrainingOptions['optimizer']>;
+}
+
+/** How a peer does the work, where it has a choice. */
+export interface PeerOptions {
+  /** Compile each layer of the model (torch.compile). */
+  compile?: boolean;
+  /** The implementation of scaled-dot-product attention; PyTorch's choice where nothing is said. */
+  sdpa?: 'flash' | 'cudnn' | 'efficient' | 'math' | undefined;
 }
 
 /** How a benchmark is run. */
@@ -25,10 +42,14 @@ export interface Bench extends Settings {
   dims: NativeDims;
   machine: Machine;
   threads: number;
+  /** As the back end says it: `cpu (avx2, 2 threads)`, `cuda (NVIDIA H200)`. */
+  deviceName: string;
+  clock: Clock;
   /** Counted turns of everyone. */
   rounds: number;
   /** A Python for the peer. */
   peer?: string | undefined;
+  peerOptions: PeerOptions;
   signal?: AbortSignal | undefined;
   /** Something to know about the result. */
   notice(message: string): void;
@@ -48,7 +69,7 @@ export interface Measured {
   realTimeFactor?: number;
   gflops?: number;
   gigabytesPerSecond?: number;
-  /** Held by the engine's tensors at the most. */
+  /** Held by tensors on the device at the most. */
   peakBytes?: number;
   /** The most by which the process's resident memory grew. */
   residentBytes?: number;
@@ -56,7 +77,7 @@ export interface Measured {
 
 /** Ours, with what it is beside. */
 export interface Result extends Measured {
-  /** GFLOP/s that the machine's arithmetic reaches in registers, in this precision and on these threads. */
+  /** GFLOP/s that the device's arithmetic reaches in this precision: machine.ts. */
   roof?: number;
   /** The rate, as a multiple of that of the training step. */
   timesTrainingStep?: number;
@@ -122,15 +143,26 @@ export async function withRandomModel<T>(
   }
 }
 
+/** Where a peer computes: on the same GPU, and on the CPU beside the engine's CPU and beside the emulator. */
+export function peerDevice({ device, deviceName }: Pick<Bench, 'device' | 'deviceName'>): string {
+  if (!deviceName.startsWith('cuda (')) return 'cpu';
+  return device === 'auto' ? 'cuda' : device;
+}
+
 /** The peer that was asked for, for as long as `use` takes. */
 export async function withPeer<T>(
-  { peer: python, threads }: Bench,
+  bench: Bench,
   script: string,
   settings: object,
   use: (peer: Peer | undefined) => Promise<T>,
 ): Promise<T> {
+  const { peer: python, threads, peerOptions } = bench;
   if (python === undefined) return use(undefined);
-  const peer = await startPeer(python, script, { ...settings, threads });
+  const peer = await startPeer(python, script, {
+    ...{ compile: false, checkpointing: 'none', ...peerOptions },
+    ...settings,
+    ...{ threads, device: peerDevice(bench) },
+  });
   try {
     return await use(peer);
   } finally {

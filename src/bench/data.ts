@@ -182,7 +182,7 @@ async function measureFeatures(bench: Bench, features: typeof FEATURES): Promise
   return withPeer(bench, data.peer, { samples: window.length }, async (peer) => {
     const results: Result[] = [];
     for (const { name, mels } of features) {
-      const turn = async () => repeated(() => addon().logMel(window, mels));
+      const turn = async () => repeated(bench, () => addon().logMel(window, mels));
       const theirs = peer ? [() => peer.turn(`${mels}`)] : [];
       const [ours, others] = await interleave(bench, 'log-mel', [turn], theirs);
       results.push(beside({ name, ...rates(ours!) }, peer && { name: peer.name, ...rates(others!) }));
@@ -195,7 +195,7 @@ async function measureResampling(bench: Bench, resampling: typeof RESAMPLING): P
   const turns = resampling.map(({ rate }) => {
     const channel = uniform(MINUTE * rate, 0.1);
     // In the thread that calls and without a copy, as the decoding threads do it.
-    return async () => repeated(async () => addon().resampleSync([channel], rate, 16000));
+    return async () => repeated(bench, async () => addon().resampleSync([channel], rate, 16000));
   });
   const spreads = await interleave(bench, 'resampling', turns, []);
   return resampling.map(({ name }, i) => ({
@@ -206,8 +206,8 @@ async function measureResampling(bench: Bench, resampling: typeof RESAMPLING): P
 }
 
 /** The milliseconds of five calls. */
-async function repeated(call: () => Promise<unknown>): Promise<number[]> {
+async function repeated({ clock }: Bench, call: () => Promise<unknown>): Promise<number[]> {
   const times: number[] = [];
-  for (let i = 0; i < 5; i++) times.push(await timed(call));
+  for (let i = 0; i < 5; i++) times.push(await timed(clock, call));
   return times;
 }

@@ -62,13 +62,13 @@ export const decode: Benchmark = {
 };
 
 /** Turns that decode so many tokens: the end token never comes. */
-function turnsOf(model: NativeModel, { dims, batch }: Bench): (tokens: number) => Turn {
+function turnsOf(model: NativeModel, { dims, batch, clock }: Bench): (tokens: number) => Turn {
   const samples = clips(dims, batch);
   const end = dims.vocab - 1;
   const prompt = Int32Array.from({ length: PROMPT }, (_, i) => (i === 0 ? dims.start : i));
   const suppress = Int32Array.of(end);
   return (tokens) => async () => {
     const options = { prompt, maxLength: PROMPT + tokens, end, suppress };
-    return [await timed(() => model.generate(samples, options))];
+    return [await timed(clock, () => model.generate(samples, options))];
   };
 }

@@ -6,7 +6,7 @@ import { data } from './data.js';
 import { decode } from './decode.js';
 import { encode } from './encode.js';
 import { commit, describeMachine, type Machine } from './machine.js';
-import { clockName } from './measure.js';
+import { type Clock, clockOf } from './measure.js';
 import { ops } from './ops.js';
 import { optimizer } from './optimizer.js';
 import { step } from './step.js';
@@ -18,12 +18,12 @@ export type Report = {
   benchmark: string;
   date: string;
   commit?: string;
-  settings: Partial<Settings> & { threads: number; isa: string; rounds: number; clock: 'cpu' | 'wall' };
+  settings: Partial<Settings> & { threads: number; isa: string; rounds: number; clock: Clock };
   machine: Machine;
 } & (Result | { results: Result[] });
 
 export type RunOptions = Partial<Settings> &
-  Pick<Bench, 'rounds' | 'peer' | 'signal' | 'notice' | 'progress'>;
+  Pick<Bench, 'rounds' | 'peer' | 'peerOptions' | 'signal' | 'notice' | 'progress'>;
 
 /**
  * Runs a benchmark on random data: one round to warm up and then `rounds` that count, in each of which everyone has a turn.
@@ -32,7 +32,7 @@ export type RunOptions = Partial<Settings> &
  *   a peer that is not there, `ERR_CANCELLED`
  */
 export async function runBenchmark(benchmark: Benchmark, options: RunOptions): Promise<Report> {
-  const { rounds, peer, signal, notice, progress, ...given } = options;
+  const { rounds, peer, peerOptions, signal, notice, progress, ...given } = options;
   const settings = { ...benchmark.defaults, ...given };
   const dims = await sizesOf(settings.model ?? 'tiny');
   if (given.labels !== undefined && given.labels > dims.target) {
@@ -43,11 +43,15 @@ export async function runBenchmark(benchmark: Benchmark, options: RunOptions): P
   }
   if (settings.labels !== undefined) settings.labels = Math.min(settings.labels, dims.target);
   const { threads, isa } = addon().deviceInfo();
-  const machine = await describeMachine();
+  const { device = 'cpu', precision = 'f32' } = settings;
+  const deviceName = addon().ops(device).device;
+  const clock = clockOf(deviceName, threads);
+  const machine = await describeMachine(device, deviceName, precision);
   const bench: Bench = {
-    ...{ model: 'tiny', device: 'cpu', precision: 'f32', batch: 1, labels: 1, only: '' },
+    ...{ model: 'tiny', batch: 1, labels: 1, only: '', checkpointing: 'none', optimizer: 'adamw_torch' },
     ...settings,
-    ...{ dims, machine, threads, rounds, peer, signal, notice, progress },
+    ...{ device, precision, dims, machine, threads, deviceName, clock },
+    ...{ rounds, peer, peerOptions, signal, notice, progress },
   };
   const date = new Date().toISOString();
   const measured = await benchmark.measure(bench);
@@ -56,7 +60,7 @@ export async function runBenchmark(benchmark: Benchmark, options: RunOptions): P
     benchmark: benchmark.name,
     date,
     ...(state === undefined ? {} : { commit: state }),
-    settings: { ...settings, threads, isa, rounds, clock: clockName(threads) },
+    settings: { ...settings, threads, isa, rounds, clock },
     machine,
     ...(Array.isArray(measured) ? { results: measured } : measured),
   };

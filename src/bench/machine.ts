@@ -5,6 +5,7 @@ import { availableParallelism, cpus, release, totalmem, type } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { addon, type Precision } from '../native.js';
+import { productRate } from './device.js';
 
 /** The package's root: a checkout, or a folder of node_modules. */
 export const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
@@ -20,6 +21,13 @@ export interface Roof {
   allThreads: number;
 }
 
+/** What a GPU reaches by the engine's own operations (device.ts). */
+export interface Gpu {
+  name: string;
+  /** GFLOP/s of a large square product, by the dtype of its factors: of the precision that was asked for. */
+  products: Record<string, number>;
+}
+
 export interface Machine {
   cpu: string;
   isa: string;
@@ -29,12 +37,18 @@ export interface Machine {
   memory: number;
   node: string;
   os: string;
-  /** By the dtype of the factors. */
+  /** Of the CPU, by the dtype of the factors. */
   roofs: Record<string, Roof>;
+  /** Where a GPU computes. */
+  gpu?: Gpu;
 }
 
-/** Measures the roofs, which takes some tenths of a second. */
-export async function describeMachine(): Promise<Machine> {
+/** Measures the roofs of the CPU and, where it is not what computes, of the device: some tenths of a second each. */
+export async function describeMachine(
+  device: string,
+  deviceName: string,
+  precision: Precision,
+): Promise<Machine> {
   const { isa } = addon().deviceInfo();
   const giga = ({ oneThread, allThreads }: Roof): Roof => ({
     oneThread: oneThread / 1e9,
@@ -49,14 +63,18 @@ export async function describeMachine(): Promise<Machine> {
     node: process.version,
     os: `${type()} ${release()} ${process.arch}`,
     roofs: Object.fromEntries(roofs),
+    ...(deviceName.startsWith('cpu')
+      ? {}
+      : { gpu: { name: deviceName, products: { [precision]: productRate(device, deviceName, precision) } } }),
   };
 }
 
 /**
- * The roof of products in a precision, GFLOP/s on all threads: where 16 bits are storage only that of f32, and of f32-fast,
- * whose products are three of bf16 each, a third of bf16's.
+ * The roof of products in a precision, GFLOP/s: on a GPU a large product's; on the CPU that of all threads in registers,
+ * where 16 bits are storage only that of f32, and of f32-fast, whose products are three of bf16 each, a third of bf16's.
  */
-export function roofOf({ roofs }: Machine, precision: Precision): number {
+export function roofOf({ roofs, gpu }: Machine, precision: Precision): number {
+  if (gpu) return gpu.products[precision]!;
   if (precision === 'f32-fast' && roofs.bf16) return roofs.bf16.allThreads / 3;
   return (roofs[precision] ?? roofs.f32!).allThreads;
 }

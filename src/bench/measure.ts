@@ -1,6 +1,5 @@
 // Measuring: a clock, turns taken round by round so that everyone meets the same machine, and what to say of the times.
 import { WhisperError } from '../errors.js';
-import { addon } from '../native.js';
 
 /** Milliseconds. */
 export interface Spread {
@@ -48,14 +47,22 @@ export async function takeTurns(turns: readonly Turn[], options: TurnOptions): P
   return times;
 }
 
-/** Which clock times work on this many threads: with one the process's CPU time, which other programs hardly disturb. */
-export function clockName(threads: number): 'cpu' | 'wall' {
-  return threads === 1 ? 'cpu' : 'wall';
+/** The process's CPU time, or the wall's. */
+export type Clock = 'cpu' | 'wall';
+
+/**
+ * Which clock times the work of a back end: on one thread of the CPU the process's CPU time, which other programs hardly
+ * disturb.
+ *
+ * @param deviceName as the back end says it: `cpu (avx2, 1 thread)`
+ */
+export function clockOf(deviceName: string, threads: number): Clock {
+  return deviceName.startsWith('cpu') && threads === 1 ? 'cpu' : 'wall';
 }
 
-/** The milliseconds that the engine's work takes, by that clock. */
-export async function timed(work: () => Promise<unknown>): Promise<number> {
-  const now = clockName(addon().deviceInfo().threads) === 'cpu' ? cpuMilliseconds : () => performance.now();
+/** The milliseconds that work takes. */
+export async function timed(clock: Clock, work: () => Promise<unknown>): Promise<number> {
+  const now = clock === 'cpu' ? cpuMilliseconds : () => performance.now();
   const started = now();
   await work();
   return now() - started;

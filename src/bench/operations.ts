@@ -29,11 +29,14 @@ export interface Operation {
 /** A turn repeats an operation for about so many milliseconds, but not more often than that. */
 const TURN = 100;
 const MOST_REPEATS = 50;
+/** On a GPU calls are queued in a row for about so many milliseconds, beside which the wait for them is nothing. */
+const QUEUED = 10;
+const MOST_CALLS = 100;
 
 /**
  * Times every operation whose name has the text of `only` in it.
  *
- * @param script of the peer, which is sent an operation's `peer` with `repeats` as JSON
+ * @param script of the peer, which is sent an operation's `peer` with `repeats` and `calls` (addon().opTimes) as JSON
  */
 export async function measureOperations(
   bench: Bench,
@@ -48,11 +51,12 @@ export async function measureOperations(
     const results: Result[] = [];
     for (const operation of wanted(bench, operations)) {
       const run = operation.prepare();
-      const once = run(addon().opTimes(device, 1, fast))[0]!;
-      const repeats = Math.max(1, Math.min(MOST_REPEATS, Math.round(TURN / once)));
-      const times = addon().opTimes(device, repeats, fast);
+      const once = run(addon().opTimes(device, 1, 1, fast))[0]!;
+      const calls = bench.deviceName.startsWith('cpu') ? 1 : within(MOST_CALLS, QUEUED / once);
+      const repeats = within(MOST_REPEATS, TURN / (once * calls));
+      const times = addon().opTimes(device, repeats, calls, fast);
       const asked = peer && operation.peer;
-      const command = JSON.stringify({ ...operation.peer, repeats });
+      const command = JSON.stringify({ ...operation.peer, repeats, calls });
       const [ours, theirs] = await interleave(
         bench,
         operation.name,
@@ -72,6 +76,11 @@ export async function measureOperations(
     }
     return results;
   });
+}
+
+/** The nearest whole number from 1 to `most`. */
+function within(most: number, x: number): number {
+  return Math.max(1, Math.min(most, Math.round(x)));
 }
 
 function measured(name: string, { flops, bytes }: Operation, msPerStep: Spread): Measured {

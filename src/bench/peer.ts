@@ -12,7 +12,7 @@ export interface Peer {
   readonly name: string;
   /** Has it do what the command says and returns the milliseconds of each time. */
   turn(command?: string): Promise<readonly number[]>;
-  /** By how much its resident memory has grown at the most since its libraries were loaded. */
+  /** The most that its tensors held on a GPU; on the CPU by how much its resident memory grew since its libraries were loaded. */
   bytes(): Promise<number>;
   /** Ends it, whatever it is doing. */
   close(): Promise<void>;

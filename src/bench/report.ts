@@ -5,7 +5,7 @@ import { fileError, WhisperError } from '../errors.js';
 import { formatBytes } from '../train/memory/bytes.js';
 import type { Result } from './benchmark.js';
 import type { Report } from './index.js';
-import { isCheckout, packageRoot } from './machine.js';
+import { type Gpu, isCheckout, packageRoot } from './machine.js';
 import type { Spread } from './measure.js';
 
 /** The cells of a result by the titles of their columns; undefined where it has no such thing. */
@@ -39,8 +39,17 @@ export function describeReport(report: Report): string {
     `${benchmark}: ${words.join(', ')}, rounds ${rounds}; ${date}`,
     `${machine.cpu}, ${isa}, ${threads} of ${machine.cores} cores, Node ${machine.node}, ${machine.os}`,
     `roof in registers, GFLOP/s on one thread and on all: ${roofs.join('; ')}`,
+    ...(machine.gpu
+      ? [`${machine.gpu.name}: a large product, GFLOP/s: ${describeProducts(machine.gpu)}`]
+      : []),
   ];
   return `${[...heading, '', ...('results' in report ? several(report.results) : one(report))].join('\n')}\n`;
+}
+
+function describeProducts({ products }: Gpu): string {
+  return Object.entries(products)
+    .map(([dtype, rate]) => `${dtype} ${digits(rate)}`)
+    .join('; ');
 }
 
 /** The peer has a row of its own. */
@@ -104,12 +113,13 @@ export function resultsFolder(): string {
  * @throws WhisperError `ERR_FILE`
  */
 export async function saveReport(report: Report, folder: string): Promise<string> {
-  const cpu = report.machine.cpu
+  const { cpu, gpu } = report.machine;
+  const where = (gpu?.name ?? cpu)
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-|-$/g, '');
   const time = report.date.replace(/\.\d+|[-:]/g, '');
-  const path = join(folder, `${report.benchmark}-${cpu}-${time}.json`);
+  const path = join(folder, `${report.benchmark}-${where}-${time}.json`);
   try {
     await mkdir(folder, { recursive: true });
     await writeFile(path, `${JSON.stringify(report, null, 2)}\n`, { flag: 'wx' });

@@ -6,6 +6,7 @@ import {
   beside,
   interleave,
   type Measured,
+  peerDevice,
   type Result,
   rateOf,
   withPeer,
@@ -13,29 +14,35 @@ import {
 } from './benchmark.js';
 import { stepFlops } from './flops.js';
 import { type Spread, timed } from './measure.js';
+import type { Peer } from './peer.js';
 import { trainingBatch, windowSeconds } from './random.js';
 
 export const step: Benchmark = {
   name: 'step',
   summary: 'a training step: log-mel, forward, backward, clipping, AdamW',
-  defaults: { model: 'tiny', device: 'cpu', precision: 'f32', batch: 4, labels: 448 },
+  defaults: {
+    ...{ model: 'tiny', device: 'cpu', precision: 'f32', batch: 4, labels: 448 },
+    ...{ checkpointing: 'none', optimizer: 'adamw_torch' },
+  },
   peer: 'step.py',
   measure: measureStep,
 };
 
 export async function measureStep(bench: Bench): Promise<Result> {
-  const { dims, batch, labels, precision } = bench;
+  const { dims, batch, labels, precision, checkpointing, optimizer } = bench;
   const resident = process.memoryUsage().rss;
   return withRandomModel(bench, true, async (model) => {
-    await model.prepareTraining({ lossScaler: precision === 'f16' ? 'torch' : 'none' });
+    const lossScaler = precision === 'f16' ? 'torch' : 'none';
+    await model.prepareTraining({ lossScaler, checkpointing, optimizer });
     const data = trainingBatch(dims, batch, labels);
     const options = {
       scales: Float32Array.of(1 / (batch * labels)),
       encoderRate: 1e-5,
       decoderRate: 1e-5,
     };
-    const turn = async () => [await timed(() => model.step([data], options))];
-    return withPeer(bench, step.peer, { dims, batch, labels, precision }, async (peer) => {
+    const turn = async () => [await timed(bench.clock, () => model.step([data], options))];
+    const settings = { dims, batch, labels, precision, checkpointing };
+    return withPeer(bench, step.peer, settings, async (peer) => {
       const [ours, theirs] = await interleave(
         bench,
         'training step',
@@ -55,8 +62,14 @@ export async function measureStep(bench: Bench): Promise<Result> {
           peakBytes: (await model.memory()).peak,
           residentBytes: 1024 * process.resourceUsage().maxRSS - resident,
         },
-        peer && { name: peer.name, ...rates(theirs!), residentBytes: await peer.bytes() },
+        peer && { name: peer.name, ...rates(theirs!), ...(await peerMemory(bench, peer)) },
       );
     });
   });
+}
+
+/** Of tensors on the GPU or, beside the CPU, of the process. */
+async function peerMemory(bench: Bench, peer: Peer): Promise<Partial<Measured>> {
+  const bytes = await peer.bytes();
+  return peerDevice(bench) === 'cpu' ? { residentBytes: bytes } : { peakBytes: bytes };
 }

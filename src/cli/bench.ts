@@ -5,7 +5,7 @@ import { describeReport, resultsFolder, saveReport } from '../bench/report.js';
 import { WhisperError } from '../errors.js';
 import { addon } from '../native.js';
 import { precisionOptions } from '../train/arguments.js';
-import { boolean, integer, string } from '../train/option.js';
+import { boolean, choice, integer, string } from '../train/option.js';
 import { type Command, commonOptions, type Terminal, writeJson } from './command.js';
 
 /** In which benchmarks a setting has which default: `4 in step, data; 1 in encode`. */
@@ -31,6 +31,16 @@ const settingOptions = {
     least: 1,
   }),
   only: string('ops, optimizer, data: only what has this text in its name', undefined),
+  checkpointing: choice(
+    `step: what is computed again; default: ${defaultsOf('checkpointing')}`,
+    ['none', 'selective', 'encoder', 'all'],
+    undefined,
+  ),
+  optimizer: choice(
+    `step: default: ${defaultsOf('optimizer')}`,
+    ['adamw_torch', 'adamw_hf', 'adamw_bnb_8bit', 'adafactor', 'sgd'],
+    undefined,
+  ),
 };
 
 const options = {
@@ -42,6 +52,12 @@ const options = {
   ),
   rounds: integer('rounds that count, after one to warm up', 5, { least: 1 }),
   peer: string('a Python with torch and transformers, which does the same work turn by turn', undefined),
+  peer_compile: boolean('the peer compiles each layer of its model (torch.compile)', false),
+  peer_sdpa: choice(
+    'the peer’s implementation of attention; default: what PyTorch chooses',
+    ['flash', 'cudnn', 'efficient', 'math'],
+    undefined,
+  ),
   save: boolean('write the report into bench/results of the checkout', false),
   ...commonOptions,
 };
@@ -60,6 +76,7 @@ export const benchCommand: Command<typeof options> = {
       ...settings,
       rounds: options.rounds,
       peer: options.peer,
+      peerOptions: { compile: options.peerCompile, sdpa: options.peerSdpa },
       signal,
       notice: (message) => terminal.err(`${message}\n`),
       progress: (message) => overwrite(terminal, message),

@@ -2,9 +2,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { peerDevice } from '../../src/bench/benchmark.js';
 import { attention, encoderFlops, forwardFlops, stepFlops } from '../../src/bench/flops.js';
 import type { Report } from '../../src/bench/index.js';
-import { clockName, spreadOf, takeTurns } from '../../src/bench/measure.js';
+import { clockOf, spreadOf, takeTurns } from '../../src/bench/measure.js';
 import { startPeer } from '../../src/bench/peer.js';
 import { uniform } from '../../src/bench/random.js';
 import { describeReport, saveReport } from '../../src/bench/report.js';
@@ -67,8 +68,9 @@ describe('takeTurns', () => {
   });
 });
 
-it('times one thread by CPU time and more by the wall', () => {
-  expect([1, 2, 64].map(clockName)).toEqual(['cpu', 'wall', 'wall']);
+it('times one thread of the CPU by CPU time, more of them and a GPU by the wall', () => {
+  expect([1, 2, 64].map((threads) => clockOf('cpu (avx2, …)', threads))).toEqual(['cpu', 'wall', 'wall']);
+  expect([1, 2].map((threads) => clockOf('cuda (NVIDIA H200)', threads))).toEqual(['wall', 'wall']);
 });
 
 it('makes noise that is never zero and does not repeat from row to row', () => {
@@ -84,6 +86,14 @@ it('says in one line that a package without the peers has none', async () => {
       /^--peer needs .*none\.py, which a published package leaves out: run it in a checkout/,
     ),
   });
+});
+
+it('has a peer compute on the same GPU, and on the CPU beside everything else', () => {
+  const on = (device: string, deviceName: string) => peerDevice({ device, deviceName });
+  expect(on('cuda:1', 'cuda (NVIDIA H200)')).toBe('cuda:1');
+  expect(on('auto', 'cuda (NVIDIA H200)')).toBe('cuda');
+  expect(on('auto', 'cpu (avx2, 2 threads)')).toBe('cpu');
+  expect(on('cuda-emulator', 'cuda-emulator (emulated)')).toBe('cpu');
 });
 
 describe('FLOPs', () => {
@@ -107,6 +117,19 @@ describe('FLOPs', () => {
     const dims = releasedDims(name)!;
     expect(giga(forwardFlops(dims, 448)) / forward).toBeCloseTo(1, 3);
     expect(giga(stepFlops(dims, 448)) / step).toBeCloseTo(1, 2);
+  });
+
+  // Published counts of flash attention take five products for its backward pass: those of the scores are made again.
+  it.each([
+    ['small', 1.33],
+    ['medium', 4.36],
+    ['large-v3', 8.68],
+  ])('of a step of %s with 128 labels are %f·10¹² with the scores made again', (name, tera) => {
+    const dims = releasedDims(name)!;
+    const { source, width, encoderLayers, decoderLayers } = dims;
+    const decoder = attention(128, 128, width) / 2 + attention(128, source, width);
+    const scores = encoderLayers * attention(source, source, width) + decoderLayers * decoder;
+    expect((stepFlops(dims, 128) + scores / 2) / 1e12).toBeCloseTo(tera, 2);
   });
 
   it('of a step leave out the gradient of the features', () => {
@@ -154,6 +177,14 @@ describe('a report', () => {
       'ratio of the medians: 2.5',
       '',
     ]);
+  });
+
+  it('of a GPU says what its large product reaches, and is kept under its name', async () => {
+    const gpu = { name: 'cuda (NVIDIA H200)', products: { bf16: 612_345 } };
+    const onGpu = { ...report, machine: { ...report.machine, gpu } };
+    expect(describeReport(onGpu)).toContain('\ncuda (NVIDIA H200): a large product, GFLOP/s: bf16 612345\n');
+    const path = await saveReport(onGpu, join(folder.path, 'gpu'));
+    expect(path).toMatch(/step-cuda-nvidia-h200-20260102T030405Z\.json$/);
   });
 
   it('of several things has the peer beside each', () => {

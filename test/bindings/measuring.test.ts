@@ -15,21 +15,24 @@ describe('opTimes', () => {
 
   it('runs an operation as often as it is told, and leaves the outputs alone', () => {
     const all = operands();
-    const times = addon().opTimes('cpu', 3, false).linear!(...all, null);
+    const times = addon().opTimes('cpu', 3, 2, false).linear!(...all, null);
     expect([...times]).toEqual([positive, positive, positive]);
     expect(all[0]!.data.every((y) => y === 7)).toBe(true);
   });
 
   it('takes what the operation takes', () => {
     const narrow = operands().map((operand) => stored(operand, 'bf16'));
-    expect(addon().opTimes('cpu', 2, false).linear!(...narrow, null)).toHaveLength(2);
+    expect(addon().opTimes('cpu', 2, 1, false).linear!(...narrow, null)).toHaveLength(2);
     const wrong = { data: new Float32Array(5), shape: [5] };
-    expect(() => addon().opTimes('cpu', 2, false).linear!(wrong, ...operands().slice(1), null)).toThrow(/y/);
+    expect(() => addon().opTimes('cpu', 2, 1, false).linear!(wrong, ...operands().slice(1), null)).toThrow(
+      /y/,
+    );
   });
 
   it('refuses to run nothing', () => {
-    expect(() => addon().opTimes('cpu', 0, false)).toThrow('repeats: expected at least 1, got 0');
-    expect(() => addon().opTimes('tpu', 1, false)).toThrow('device: expected auto');
+    expect(() => addon().opTimes('cpu', 0, 1, false)).toThrow('repeats: expected at least 1, got 0');
+    expect(() => addon().opTimes('cpu', 1, 0, false)).toThrow('calls: expected at least 1, got 0');
+    expect(() => addon().opTimes('tpu', 1, 1, false)).toThrow('device: expected auto');
   });
 });
 
