@@ -1,14 +1,17 @@
-// Unwritten.
-#include "cuda/gemm.h"
-
+// The choice of what makes a product.
 #include "core/error.h"
+#include "cuda/cuda_backend.h"
+#include "cuda/gemm.h"
+#include "cuda/gemm_candidates.h"
 
 namespace whisper::cuda {
 
-void gemm(CudaBackend&, const char* op, const Product&) { fail(Code::DeviceUnavailable, op, ": no products on CUDA"); }
-
-void add_column_sums(CudaBackend&, const char* op, float*, const Rows&, int64_t, int64_t) {
-  fail(Code::DeviceUnavailable, op, ": no sums of columns on CUDA");
+void gemm(CudaBackend& backend, const char* op, const Product& p) {
+  if (p.m == 0 || p.n == 0) return;
+  if (p.m > INT32_MAX / 2 || p.n > INT32_MAX / 2 || p.k > INT32_MAX / 2)
+    fail(Code::InvalidArgument, op, ": a product of ", p.m, " x ", p.n, " x ", p.k, " is too large");
+  for (const GemmCandidate* candidate : {&gemm_few_rows, &gemm_mma, &gemm_f32})
+    if (candidate->supports(backend.device().properties(), p)) return candidate->run(backend, op, p);
 }
 
 }  // namespace whisper::cuda
