@@ -1,7 +1,7 @@
 // AdamW (Loshchilov and Hutter, arXiv:1711.05101) in the orders of operations of torch and of transformers: what
 // depends on the step alone in double, the rest in float. One pass: each element is read and written once.
+#include "core/adamw_step.h"
 #include "core/expect.h"
-#include "cpu/adamw_step.h"
 #include "cpu/chunks.h"
 #include "cpu/cpu_backend.h"
 #include "cpu/thread_pool.h"
@@ -11,7 +11,7 @@ namespace whisper {
 namespace {
 
 void update(const char* name, const cpu::Kernels& kernels, const Acc& value, const Acc& m, const Acc& v, const In& grad,
-            const In& scale, const cpu::AdamwStep& step, const Out& copy) {
+            const In& scale, const AdamwStep& step, const Out& copy) {
   const Expect op(name);
   const int64_t n = value.shape.size();
   op.flat("value", value, n);
@@ -31,11 +31,11 @@ void update(const char* name, const cpu::Kernels& kernels, const Acc& value, con
 }  // namespace
 
 void CpuBackend::adamw(Acc value, Acc m, Acc v, In grad, In scale, AdamwHyper hyper, Out copy) {
-  update("adamw", kernels_, value, m, v, grad, scale, cpu::adamw_step("adamw", hyper, true), copy);
+  update("adamw", kernels_, value, m, v, grad, scale, adamw_step("adamw", hyper, true), copy);
 }
 
 void CpuBackend::adamw_hf(Acc value, Acc m, Acc v, In grad, In scale, AdamwHyper hyper, Out copy) {
-  update("adamw_hf", kernels_, value, m, v, grad, scale, cpu::adamw_step("adamw_hf", hyper, false), copy);
+  update("adamw_hf", kernels_, value, m, v, grad, scale, adamw_step("adamw_hf", hyper, false), copy);
 }
 
 }  // namespace whisper

@@ -1,8 +1,8 @@
 // The 8-bit code of moments by itself: numbers of blocks from codes, and codes of numbers.
 #include "core/expect.h"
+#include "core/nearest_code.h"
 #include "cpu/chunks.h"
 #include "cpu/cpu_backend.h"
-#include "cpu/nearest_code.h"
 #include "cpu/thread_pool.h"
 
 namespace whisper {
@@ -23,7 +23,7 @@ void CpuBackend::dequantize(Out x, In codes, In absmax, In map, int block) {
 }
 
 void CpuBackend::quantize(Out codes, Out absmax, In x, bool is_signed) {
-  constexpr int64_t block = cpu::code_block;
+  constexpr int64_t block = code_block;
   const Expect op("quantize");
   const int64_t n = x.shape.size(), blocks = (n + block - 1) / block;
   op.flat("codes", codes, n, DType::U8);

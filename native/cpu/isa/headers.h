@@ -9,7 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/nearest_code.h"
 #include "cpu/amx.h"
 #include "cpu/kernels.h"
 #include "cpu/kernels/floats.h"
-#include "cpu/nearest_code.h"

@@ -2,18 +2,9 @@
 #pragma once
 #include <cstdint>
 
-namespace whisper::cpu {
+#include "core/adamw_step.h"
 
-// What the AdamWs multiply by in a step, worked out once in double. Theirs is one formula,
-// p = (p·before - size·m / (√v + eps))·after, for a correction of √v may as well be of eps and of what is above.
-struct AdamwStep {
-  float before, after;  // 1 - lr·decay where the weights decay, 1 at the other place
-  float beta1_rest;     // 1 - β1
-  float beta2;
-  float beta2_rest;  // 1 - β2
-  float size;        // lr·√(1 - β2^t) / (1 - β1^t)
-  float eps;         // torch: eps·√(1 - β2^t)
-};
+namespace whisper::cpu {
 
 struct OptimizerKernels {
   // One update of value, m and v with the gradient scale·grad. The same bits for every instruction set.

@@ -4,9 +4,19 @@
 
 #include "core/error.h"
 #include "core/hyperparameters.h"
-#include "cpu/kernels/optimizer.h"
 
-namespace whisper::cpu {
+namespace whisper {
+
+// What they multiply by. Theirs is one formula, p = (p·before - size·m / (√v + eps))·after, for a correction of √v may
+// as well be of eps and of what is above.
+struct AdamwStep {
+  float before, after;  // 1 - lr·decay where the weights decay, 1 at the other place
+  float beta1_rest;     // 1 - β1
+  float beta2;
+  float beta2_rest;  // 1 - β2
+  float size;        // lr·√(1 - β2^t) / (1 - β1^t)
+  float eps;         // torch: eps·√(1 - β2^t)
+};
 
 // In torch's order of operations the weights decay first and √v is corrected for its start before eps is added; in
 // transformers' they decay last, and eps is added to √v as it is. Throws InvalidArgument for a step before the first.
@@ -24,4 +34,4 @@ inline AdamwStep adamw_step(const char* op, const AdamwHyper& hyper, bool torch_
           .eps = static_cast<float>(torch_order ? eps * root : eps)};
 }
 
-}  // namespace whisper::cpu
+}  // namespace whisper

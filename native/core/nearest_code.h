@@ -13,7 +13,7 @@
 
 #include "core/dynamic_map.h"
 
-namespace whisper::cpu {
+namespace whisper {
 
 constexpr int64_t code_block = 256;  // elements that share an absmax
 
@@ -116,4 +116,4 @@ constexpr bool lines_hold = CodeMap<is_signed>::error + 0.5 + 0.5 + 1 <= CodeLin
 static_assert(lines_hold<true> && lines_hold<false>);
 static_assert(CodeMap<true>::decades_fit && CodeMap<false>::decades_fit);
 
-}  // namespace whisper::cpu
+}  // namespace whisper
