@@ -39,7 +39,7 @@ constexpr int lowest_decade = 32;          // what 1e-7 gives, and least of all:
 
 template <bool is_signed>
 struct CodeMap {
-  static constexpr const std::array<float, 256>& values = is_signed ? signed_dynamic_map : unsigned_dynamic_map;
+  static constexpr std::array<float, 256> values = is_signed ? signed_dynamic_map : unsigned_dynamic_map;
   static constexpr int zero = is_signed ? 127 : 0;
 
   static constexpr std::array<float, 255> middles = [] {

@@ -39,6 +39,20 @@ struct LayernormShares {
   static constexpr int64_t most_shares = 128;
 };
 
+// On a GPU the norm is made of shares, sums in double of as many elements for each block of threads, however many
+// processors there are.
+struct NormShares {
+  int64_t elements, count;  // of a share, and of shares
+
+  explicit NormShares(int64_t all)
+      : elements(std::max<int64_t>(1, (all + most_shares * unit - 1) / (most_shares * unit)) * unit),
+        count((all + elements - 1) / elements) {}
+  size_t bytes() const { return static_cast<size_t>(count) * sizeof(double); }
+
+ private:
+  static constexpr int64_t most_shares = 4096, unit = 4096;
+};
+
 // Adafactor takes a tensor as matrices [height, width], one behind the other, and a vector as a matrix of one row. Of
 // each part of a matrix, `rows` of its rows, it holds the sums of the columns, and Σ U² in double; of each column
 // a factor; of each matrix a mean in double. None of it depends on the number of threads.
