@@ -22,6 +22,8 @@ constexpr const char* name_of(Code code) {
       return "ERR_OUT_OF_MEMORY";
     case Code::DeviceUnavailable:
       return "ERR_DEVICE_UNAVAILABLE";
+    case Code::DeviceFailed:
+      return "ERR_DEVICE_FAILED";
     case Code::CorruptFile:
       return "ERR_CORRUPT_FILE";
     case Code::Cancelled:

@@ -145,12 +145,21 @@ void fields(auto& f, Plan& o) {
   f.required("trainable", o.trainable);
 }
 
+void fields(auto& f, Gpu& o) {
+  f.required("device", o.device);
+  f.required("name", o.name);
+  f.required("capability", o.capability);
+  f.required("memory", o.memory);
+  f.required("problem", o.problem);
+}
+
 void fields(auto& f, DeviceInfo& o) {
   f.required("devices", o.devices);
   f.required("isa", o.isa);
   f.required("isas", o.isas);
   f.required("threads", o.threads);
   f.required("cuda", o.cuda);
+  f.required("gpus", o.gpus);
 }
 
 void fields(auto& f, Roof& o) {
@@ -180,11 +189,12 @@ void fields(auto& f, ParameterInfo& o) {
 }
 
 struct MemoryInfo {
-  size_t live = 0, peak = 0;
+  size_t live = 0, peak = 0, available = 0;
 };
 void fields(auto& f, MemoryInfo& o) {
   f.required("live", o.live);
   f.required("peak", o.peak);
+  f.required("available", o.available);
 }
 
 struct LogMel {

@@ -208,7 +208,7 @@ Napi::Value Model::memory(const Napi::CallbackInfo& info) {
   return promised(info.Env(), [&] {
     return call(info.Env(), [](Core& core, const Cancel&) {
       const Backend& backend = core.whisper.backend();
-      return MemoryInfo{backend.live_bytes(), backend.peak_bytes()};
+      return MemoryInfo{backend.live_bytes(), backend.peak_bytes(), backend.available_bytes()};
     });
   });
 }

@@ -13,8 +13,12 @@ namespace whisper {
 
 std::shared_ptr<Backend> open_backend(const std::string& device) {
   if (device == "cpu") return std::make_shared<CpuBackend>();
-  if (device == "auto") return cuda::device_count() > 0 ? cuda::open(0) : std::make_shared<CpuBackend>();
-  if (device == "cuda") return cuda::open(0);
+  if (device == "auto" || device == "cuda") {
+    for (const Gpu& gpu : cuda::gpus())
+      if (gpu.problem.empty()) return open_backend(gpu.device);
+    if (device == "auto") return std::make_shared<CpuBackend>();
+    fail(Code::DeviceUnavailable, "cuda: ", cuda::why_none());
+  }
   if (device == "cuda-emulator") return cuda::open_emulator();
   if (device.starts_with("cuda:")) {
     int index = -1;
@@ -26,11 +30,10 @@ std::shared_ptr<Backend> open_backend(const std::string& device) {
 }
 
 DeviceInfo device_info() {
-  DeviceInfo info{{"cpu"}, cpu::best_kernels().isa, cpu::supported_isas(), cpu::threads(), "absent"};
-  for (int i = 0; i < cuda::device_count(); ++i) {
-    info.devices.push_back("cuda:" + std::to_string(i));
-    info.cuda = "present";
-  }
+  DeviceInfo info{{"cpu"}, cpu::best_kernels().isa, cpu::supported_isas(), cpu::threads(), "", cuda::gpus()};
+  for (const Gpu& gpu : info.gpus)
+    if (gpu.problem.empty()) info.devices.push_back(gpu.device);
+  info.cuda = info.devices.size() > 1 ? "present" : cuda::why_none();
   if (cuda::has_emulator()) info.devices.push_back("cuda-emulator");
   return info;
 }

@@ -26,6 +26,8 @@ class Backend {
   virtual size_t live_bytes() const = 0;  // held by tensors now
   virtual size_t peak_bytes() const = 0;  // the most ever held at once since the last reset_peak()
   virtual void reset_peak() = 0;
+  // What tensors could still take of a memory of the device's own; 0 where theirs is the system's.
+  virtual size_t available_bytes() const { return 0; }
   // Tensors that would make live_bytes() exceed this are refused with OutOfMemory from now on. 0: no limit.
   virtual void limit_bytes(size_t bytes) = 0;
   // From now on products of f32 may round their factors, to two bf16 each on the CPU (docs/numerics.md), where that is
@@ -69,10 +71,19 @@ inline void Backend::linear_gelu_backward(Out dh, In dy, In weight, In h) {
   gelu_backward(dh, dh, h);
 }
 
-// "cpu", "cuda" or "cuda:1"; "auto" is the first GPU if there is one, and the CPU otherwise. "cuda-emulator" runs the
-// kernels of CUDA on the CPU, for tests, in a build that has it.
-// Throws DeviceUnavailable for a device that is not here, InvalidArgument for a name that is none.
+// "cpu", "cuda" or "cuda:1"; "cuda" is the first GPU that can be opened, "auto" that or else the CPU. "cuda-emulator"
+// runs the kernels of CUDA on the CPU, for tests, in a build that has it. Throws DeviceUnavailable for a device that is
+// not here, InvalidArgument for a name that is none.
 std::shared_ptr<Backend> open_backend(const std::string& device);
+
+// A GPU of this machine.
+struct Gpu {
+  std::string device;      // "cuda:0", as open_backend takes it
+  std::string name;        // "NVIDIA H200"
+  std::string capability;  // the compute capability, "9.0"
+  size_t memory = 0;       // bytes
+  std::string problem;     // why it cannot be opened, if it cannot
+};
 
 // What this machine and this binary offer.
 struct DeviceInfo {
@@ -80,7 +91,8 @@ struct DeviceInfo {
   std::string isa;                   // the CPU's instruction set in use
   std::vector<std::string> isas;     // all it could use, narrowest first
   int threads = 0;                   // of the CPU back end
-  std::string cuda;                  // "present" where a GPU can be opened, "absent" otherwise
+  std::string cuda;                  // "present" where a GPU can be opened, otherwise why none can
+  std::vector<Gpu> gpus;             // all that the driver shows
 };
 
 // Throws InvalidArgument when WHISPER_TUNE_ISA or WHISPER_TUNE_THREADS is wrong.

@@ -7,6 +7,7 @@
  * - `ERR_SHAPE_MISMATCH`: a tensor has another shape than the model's configuration says.
  * - `ERR_OUT_OF_MEMORY`: the device cannot hold what was asked for.
  * - `ERR_DEVICE_UNAVAILABLE`: no such device here.
+ * - `ERR_DEVICE_FAILED`: a GPU met an error while it worked; this process can use it no more.
  * - `ERR_CORRUPT_FILE`: a file is damaged or is not what its name says.
  * - `ERR_CANCELLED`: an `AbortSignal` fired.
  * - `ERR_FILE`: a file or folder is missing, unreadable or not writable.
@@ -20,6 +21,7 @@ export type ErrorCode =
   | 'ERR_SHAPE_MISMATCH'
   | 'ERR_OUT_OF_MEMORY'
   | 'ERR_DEVICE_UNAVAILABLE'
+  | 'ERR_DEVICE_FAILED'
   | 'ERR_CORRUPT_FILE'
   | 'ERR_CANCELLED'
   | 'ERR_FILE'

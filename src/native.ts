@@ -157,8 +157,11 @@ export interface NativeModel {
   read(name: string, what: 'value' | 'grad'): Promise<NativeTensor>;
   /** For tests: gradients of one batch without an update. */
   accumulate(batch: NativeBatch, scale: number): Promise<NativeLosses>;
-  /** Bytes held and the most ever held by the model's device memory. */
-  memory(): Promise<{ live: number; peak: number }>;
+  /**
+   * Bytes held and the most ever held by the model's device memory, and what a GPU's could still give; `available` is 0
+   * where it is the system's memory.
+   */
+  memory(): Promise<{ live: number; peak: number; available: number }>;
   /** From now on the device memory held may not exceed this; what would rejects with ERR_OUT_OF_MEMORY. 0: no limit. */
   limitMemory(bytes: number): Promise<void>;
   /** Waits for the calls made so far, then frees everything. Later calls reject. */
@@ -191,6 +194,19 @@ export interface NativePlan {
   trainable: number;
 }
 
+/** native/backend.h: Gpu. */
+export interface NativeGpu {
+  /** For example "cuda:0". */
+  device: string;
+  name: string;
+  /** The compute capability, for example "9.0". */
+  capability: string;
+  /** Bytes. */
+  memory: number;
+  /** Why it cannot be opened; empty where it can. */
+  problem: string;
+}
+
 export interface NativeAddon {
   Cancel: new () => NativeCancel;
   /** `trainable` (default: true): whether weights in 16 bits have f32 masters. */
@@ -213,7 +229,10 @@ export interface NativeAddon {
     isa: string;
     isas: string[];
     threads: number;
-    cuda: 'absent' | 'present';
+    /** `present` where a GPU can be opened, otherwise why none can and what to do about it. */
+    cuda: string;
+    /** Every GPU that the driver shows. */
+    gpus: NativeGpu[];
     version: string;
   };
   /**

@@ -12,6 +12,7 @@ enum class Code {
   ShapeMismatch,
   OutOfMemory,
   DeviceUnavailable,
+  DeviceFailed,
   CorruptFile,
   Cancelled,
   File,

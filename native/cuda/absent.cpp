@@ -4,7 +4,7 @@
 
 namespace whisper::cuda {
 
-int device_count() { return 0; }
+std::vector<Gpu> gpus() { return {}; }
 
 std::string why_none() {
   return "this build has no CUDA: build it on a machine with nvcc and an NVIDIA driver, or with WHISPER_TUNE_CUDA=1";

@@ -7,7 +7,7 @@ namespace whisper {
 
 CudaBackend::CudaBackend(int index)
     : device_(std::make_shared<gpu::Device>(index)),
-      pool_(std::make_shared<cuda::MemoryPool>(device_)),
+      pool_(std::make_shared<cuda::MemoryPool>(device_, !device_->properties().exact_blocks)),
       staging_(device_),
       fault_(allocate(sizeof(cuda::Fault))) {
   zero(fault_.get(), sizeof(cuda::Fault));
@@ -15,9 +15,7 @@ CudaBackend::CudaBackend(int index)
 
 CudaBackend::~CudaBackend() = default;
 
-std::string CudaBackend::name() const {
-  return (device_->properties().emulated ? "cuda-emulator (" : "cuda (") + device_->properties().name + ")";
-}
+std::string CudaBackend::name() const { return device_->properties().device + " (" + device_->properties().name + ")"; }
 
 std::shared_ptr<void> CudaBackend::allocate(size_t bytes) { return pool_->take(bytes); }
 
@@ -37,6 +35,7 @@ void CudaBackend::copy(void* to, const void* from, size_t bytes) {
   if (bytes) device_->copy(to, from, bytes);
 }
 
+// The host waits once, for the note that faults leave behind everything else in the queue.
 void CudaBackend::synchronize() {
   cuda::Fault fault;
   staging_.download(&fault, fault_.get(), sizeof fault);
@@ -48,6 +47,7 @@ void CudaBackend::synchronize() {
 size_t CudaBackend::live_bytes() const { return pool_->live(); }
 size_t CudaBackend::peak_bytes() const { return pool_->peak(); }
 void CudaBackend::reset_peak() { pool_->reset_peak(); }
+size_t CudaBackend::available_bytes() const { return pool_->available(); }
 void CudaBackend::limit_bytes(size_t bytes) { pool_->limit(bytes); }
 
 void CudaBackend::fast_products() {

@@ -25,6 +25,7 @@ class CudaBackend final : public Backend {
   size_t live_bytes() const override;
   size_t peak_bytes() const override;
   void reset_peak() override;
+  size_t available_bytes() const override;
   void limit_bytes(size_t bytes) override;
   void fast_products() override;
 

@@ -1,7 +1,9 @@
 // One GPU and its one queue of work: all that the CUDA back end needs of a driver. cuda/gpu/device.cu speaks to CUDA,
-// test/emulator/gpu/device.cpp to the emulator. Errors throw OutOfMemory or DeviceUnavailable and name the operation.
+// test/emulator/gpu/device.cpp to the emulator. What goes wrong throws DeviceUnavailable when a GPU is opened,
+// OutOfMemory or, when a GPU fails while it works, DeviceFailed.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -15,14 +17,21 @@ struct Grid {
 };
 
 struct Properties {
-  std::string name;        // "NVIDIA H200"
-  int capability = 0;      // compute capability, 80 for 8.0
-  int processors = 0;      // streaming multiprocessors
-  size_t memory = 0;       // bytes
-  size_t shared = 0;       // bytes of shared memory that a block can have
-  int driver = 0;          // the CUDA version that the driver serves, 13000 for 13.0
+  std::string device;  // "cuda:0", as open_backend() takes it
+  std::string name;    // "NVIDIA H200"
+  int capability = 0;  // compute capability, 80 for 8.0
+  int processors = 0;  // streaming multiprocessors
+  size_t memory = 0;   // bytes
+  size_t shared = 0;   // bytes of shared memory that a block can have
+  int driver = 0;      // the CUDA version that the driver serves, 13000 for 13.0
   bool emulated = false;
+  // allocate() makes blocks of exactly the size asked for, so that a sanitizer sees what goes beyond: nothing may cut
+  // them into smaller ones.
+  bool exact_blocks = false;
 };
+
+// Throws InvalidArgument, naming the operation, for a grid that this GPU cannot launch.
+void check_grid(const char* op, const Grid& grid, const Properties& properties);
 
 class Device {
  public:
@@ -41,17 +50,19 @@ class Device {
   void* allocate_pinned(size_t bytes);
   void release_pinned(void* block);
 
-  // Queued behind everything before. Host memory is pinned.
+  // Queued behind everything before. Host memory is pinned, and left alone until a mark behind the copy has been waited
+  // for. A grid without blocks launches nothing.
   void upload(void* to, const void* pinned, size_t bytes);
   void download(void* pinned, const void* from, size_t bytes);
   void copy(void* to, const void* from, size_t bytes);
   void zero(void* address, size_t bytes);
   void launch(const char* op, const void* kernel, const Grid& grid, void** arguments);
 
-  // A place in the queue, and a wait of the host until the work before it is done.
+  // A place in the queue, and a wait of the host until the work before it is done. Marks may outlive the device.
   using Mark = std::shared_ptr<void>;
   Mark mark();
   void wait(const Mark& mark);
+  bool done(const Mark& mark);
   // Waits for everything. Throws what queued work met.
   void synchronize();
 

@@ -1,17 +1,19 @@
 // All that the rest of the program knows about CUDA. The build chooses where it comes from: cuda/*.cu compiled by nvcc;
 // cuda/absent.cpp without a CUDA toolkit; or, for tests, cuda/*.cu compiled for the emulator in test/emulator.
 #pragma once
+#include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "backend.h"
 
 namespace whisper::cuda {
 
-// GPUs that can be opened: none without a GPU, without its driver, or in a build without CUDA.
-int device_count();
+// The GPUs that the driver shows, by their numbers: none without a GPU, without its driver, or in a build without CUDA.
+std::vector<Gpu> gpus();
 
-// In words, why there are none, and what to do about it.
+// In words, why none of them can be opened, and what to do about it.
 std::string why_none();
 
 // Throws DeviceUnavailable when there is no such GPU.

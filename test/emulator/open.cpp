@@ -1,11 +1,12 @@
 // CUDA in a build for the emulator: no GPU, but a device that behaves like one.
-#include "core/error.h"
 #include "cuda/open.h"
+
+#include "core/error.h"
 #include "cuda/cuda_backend.h"
 
 namespace whisper::cuda {
 
-int device_count() { return 0; }
+std::vector<Gpu> gpus() { return {}; }
 
 std::string why_none() { return "this build has the emulator instead of CUDA: use the device \"cuda-emulator\""; }
 

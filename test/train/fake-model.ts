@@ -119,7 +119,7 @@ export class FakeNative implements NativeModel {
   read = this.logits;
   accumulate = this.logits;
   async memory() {
-    return { live: 0, peak: 0 };
+    return { live: 0, peak: 0, available: 0 };
   }
   async limitMemory(bytes: number): Promise<void> {
     this.limits.push(bytes);

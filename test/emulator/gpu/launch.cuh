@@ -59,7 +59,8 @@ class Shared {
 };
 
 template <class... P, class... A>
-void launch(Device&, const char* op, const Grid& grid, void (*kernel)(P...), A&&... arguments) {
+void launch(Device& device, const char* op, const Grid& grid, void (*kernel)(P...), A&&... arguments) {
+  device.launch(op, nullptr, grid, nullptr);
   auto run = [&] { kernel(static_cast<P>(arguments)...); };
   emulator::launch(op, grid, [](void* f) { (*static_cast<decltype(run)*>(f))(); }, &run);
 }
