@@ -103,6 +103,7 @@
       "native/cuda/gemm_f32.cu",
       "native/cuda/gemm_few_rows.cu",
       "native/cuda/gemm_mma.cu",
+      "native/cuda/gemm_wgmma.cu",
       "native/cuda/grid.cpp",
       "native/cuda/layernorm.cu",
       "native/cuda/linear.cu",
@@ -116,16 +117,21 @@
       "native/cuda/sgd.cu",
       "native/cuda/staging.cpp"
     ],
+    "hopper_sources": [
+      "native/cuda/gemm_wgmma.cu"
+    ],
     "no_cuda_sources": [
       "native/cuda/absent.cpp"
     ],
     "gpu_sources": [
       "native/cuda/gpu/device.cu",
+      "native/cuda/gpu/tile_map.cu",
       "native/cuda/open.cu"
     ],
     "emulator_sources": [
       "test/emulator/emulator.cpp",
       "test/emulator/gpu/device.cpp",
+      "test/emulator/gpu/tile_map.cpp",
       "test/emulator/open.cpp"
     ]
   }

@@ -16,4 +16,8 @@ extern const GemmCandidate gemm_few_rows;  // up to 32 rows of C, as in decoding
 extern const GemmCandidate gemm_mma;       // f16 and bf16 on tensor cores
 extern const GemmCandidate gemm_f32;       // f32, not rounded on the way
 
+// Faster where they can: f16 and bf16, addresses and distances of rows in multiples of 16 bytes, no overlaps, no
+// `live`.
+extern const GemmCandidate gemm_wgmma;  // by warpgroups, on sm_90 alone
+
 }  // namespace whisper::cuda
