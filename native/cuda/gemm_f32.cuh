@@ -82,7 +82,7 @@ __global__ void __launch_bounds__(f32_threads) f32_kernel(const __grid_constant_
 #pragma unroll 1
   for (int r = 0; r < side / 16; ++r) {
     // Registers have no index: each row is compared with the one whose turn it is, and what follows is there but once.
-    float x[side / 16];
+    float x[side / 16] = {};
 #pragma unroll
     for (int i = 0; i < side / 16; ++i)
 #pragma unroll
