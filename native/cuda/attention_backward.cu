@@ -3,6 +3,7 @@
 #include "cuda/flash_backward.cuh"
 #include "cuda/rows.cuh"
 #include "cuda/typed.h"
+#include "cuda/vector.cuh"
 
 namespace whisper {
 namespace cuda {
@@ -11,7 +12,8 @@ namespace {
 constexpr int threads = 256;
 constexpr int lanes = 8;  // to a query of a head
 
-// delta = Σ dO∘O of each query and head, and its log-sum-exp in base 2. Neighbouring heads of a query lie side by side.
+// delta = Σ dO∘O of each query and head, and its log-sum-exp times log₂e. The heads of a query lie side by side; they
+// are `wide` if they can be read 16 bytes at a time.
 template <class T>
 __global__ void __launch_bounds__(threads)
     query_statistics_kernel(float* lse2, float* delta, HeadsOf<const T> d_o_heads, HeadsOf<const T> o_heads,
@@ -20,13 +22,16 @@ __global__ void __launch_bounds__(threads)
   const bool exists = i < size.batch * size.time * size.heads;
   const int64_t head = i % size.heads, t = i / size.heads % size.time, batch = i / size.heads / size.time;
   const int lane = threadIdx.x % lanes, width = static_cast<int>(size.width);
+  constexpr int run = run_of<T>;
   float sum = 0;
   if (exists) {
     const T *const d_o = d_o_heads.head(batch, head, width).row(t), *const o = o_heads.head(batch, head, width).row(t);
-    if (wide) {  // 16 bits and 8 elements a lane
-      for (int c = lane * 4; c < width; c += lanes * 4) {
-        const float4 x = load_four(d_o + c), y = load_four(o + c);
-        sum = fmaf(x.w, y.w, fmaf(x.z, y.z, fmaf(x.y, y.y, fmaf(x.x, y.x, sum))));
+    if (wide) {
+      for (int c = lane * run; c < width; c += lanes * run) {
+        float x[run], y[run];
+        load_run(x, d_o + c), load_run(y, o + c);
+#pragma unroll
+        for (int e = 0; e < run; ++e) sum = fmaf(x[e], y[e], sum);
       }
     } else {
       for (int c = lane; c < width; c += lanes) sum = fmaf(to_float(d_o[c]), to_float(o[c]), sum);

@@ -6,6 +6,8 @@
 //     r = max S·scale·log₂e    sum = Σ P with P = 2^(S·scale·log₂e - r)    out = P·V
 //
 // and parts are joined with the weights 2^(r - max r), by a second launch where there are several.
+#include <bit>
+
 #include "cuda/attention.h"
 #include "cuda/attention_heads.cuh"
 #include "cuda/rows.cuh"
@@ -34,8 +36,9 @@ struct Lanes {
 // 16 bytes of a row as elements of type T.
 template <class T>
 GPU_FUNCTION void unpack_elements(float (&x)[4], uint4 bits) {
-  const float4 four = std::bit_cast<float4>(bits);
-  x[0] = four.x, x[1] = four.y, x[2] = four.z, x[3] = four.w;
+  const uint32_t words[4] = {bits.x, bits.y, bits.z, bits.w};
+#pragma unroll
+  for (int i = 0; i < 4; ++i) x[i] = std::bit_cast<float>(words[i]);
 }
 template <class T>
 GPU_FUNCTION void unpack_elements(float (&x)[8], uint4 bits) {

@@ -38,15 +38,6 @@ struct HeadsOf {
   }
 };
 
-// Four elements of a row in f32, aligned to their size together.
-GPU_FUNCTION float4 load_four(const float* from) { return std::bit_cast<float4>(load16(from)); }
-template <class T>
-GPU_FUNCTION float4 load_four(const T* from) {
-  const uint2 pairs = load8(from);
-  const float2 low = unpack<T>(pairs.x), high = unpack<T>(pairs.y);
-  return {low.x, low.y, high.x, high.y};
-}
-
 // What dropout multiplies a probability by, 0 or 1/(1 - rate), by the number of the probability.
 struct DropoutFactors {
   Dropout dropout;

@@ -5,6 +5,7 @@
 // sums as wide as a head are of the same rows and of columns 4x + j.
 #pragma once
 #include "cuda/attention_heads.cuh"
+#include "cuda/vector.cuh"
 
 namespace whisper::cuda {
 
@@ -30,9 +31,9 @@ GPU_FUNCTION void load_plain(float* tile, const HeadRows<const T>& from, int fir
   if (wide) {
     for (int i = threadIdx.x; i < PlainTile::size * 16; i += PlainTile::threads) {
       const int r = i / 16, c = i % 16 * 4;
-      float4 x{0, 0, 0, 0};
-      if (first + r < from.count && c < columns) x = load_four(from.row(first + r) + column + c);
-      store16(at(tile, r, c), std::bit_cast<uint4>(x));
+      float x[4] = {};
+      if (first + r < from.count && c < columns) load_run(x, from.row(first + r) + column + c);
+      store_run(at(tile, r, c), x);
     }
   } else {
     const int across = round_up_four(columns);
@@ -54,15 +55,17 @@ GPU_FUNCTION void clear(float (&c)[4][4]) {
 // C += A·Bᵀ over `depth` columns of both tiles, a multiple of four; C is of scores.
 GPU_FUNCTION void multiply_plain_across(float (&c)[4][4], const float* a, const float* b, int depth) {
   for (int k = 0; k < depth; k += 4) {
-    float4 x[4];
+    float x[4][4];
 #pragma unroll
-    for (int i = 0; i < 4; ++i) x[i] = load_four(at(a, thread_row() + 16 * i, k));
+    for (int i = 0; i < 4; ++i) load_run(x[i], at(a, thread_row() + 16 * i, k));
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-      const float4 y = load_four(at(b, thread_column() + 16 * j, k));
+      float y[4];
+      load_run(y, at(b, thread_column() + 16 * j, k));
 #pragma unroll
       for (int i = 0; i < 4; ++i)
-        c[i][j] = fmaf(x[i].w, y.w, fmaf(x[i].z, y.z, fmaf(x[i].y, y.y, fmaf(x[i].x, y.x, c[i][j]))));
+#pragma unroll
+        for (int e = 0; e < 4; ++e) c[i][j] = fmaf(x[i][e], y[e], c[i][j]);
     }
   }
 }
@@ -70,16 +73,17 @@ GPU_FUNCTION void multiply_plain_across(float (&c)[4][4], const float* a, const 
 // C += A·B over `depth` columns of A and rows of B, a multiple of four; C is as wide as a head.
 GPU_FUNCTION void multiply_plain_along(float (&c)[4][4], const float* a, const float* b, int depth) {
   for (int k = 0; k < depth; k += 4) {
-    float4 y[4];
+    float y[4][4];
 #pragma unroll
-    for (int r = 0; r < 4; ++r) y[r] = load_four(at(b, k + r, thread_column() * 4));
+    for (int e = 0; e < 4; ++e) load_run(y[e], at(b, k + e, thread_column() * 4));
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const float4 x = load_four(at(a, thread_row() + 16 * i, k));
-      c[i][0] = fmaf(x.w, y[3].x, fmaf(x.z, y[2].x, fmaf(x.y, y[1].x, fmaf(x.x, y[0].x, c[i][0]))));
-      c[i][1] = fmaf(x.w, y[3].y, fmaf(x.z, y[2].y, fmaf(x.y, y[1].y, fmaf(x.x, y[0].y, c[i][1]))));
-      c[i][2] = fmaf(x.w, y[3].z, fmaf(x.z, y[2].z, fmaf(x.y, y[1].z, fmaf(x.x, y[0].z, c[i][2]))));
-      c[i][3] = fmaf(x.w, y[3].w, fmaf(x.z, y[2].w, fmaf(x.y, y[1].w, fmaf(x.x, y[0].w, c[i][3]))));
+      float x[4];
+      load_run(x, at(a, thread_row() + 16 * i, k));
+#pragma unroll
+      for (int j = 0; j < 4; ++j)
+#pragma unroll
+        for (int e = 0; e < 4; ++e) c[i][j] = fmaf(x[e], y[e][j], c[i][j]);
     }
   }
 }
