@@ -19,6 +19,8 @@ std::string kind_of(Napi::Value v) {
         return "a Float64Array";
       case napi_int32_array:
         return "an Int32Array";
+      case napi_int16_array:
+        return "an Int16Array";
       case napi_uint8_array:
         return "a Uint8Array";
       default:

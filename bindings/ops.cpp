@@ -62,6 +62,8 @@ class Operands {
         return DType::F32;
       case napi_int32_array:
         return DType::I32;
+      case napi_int16_array:
+        return DType::I16;
       case napi_uint8_array:
         return DType::U8;
       case napi_uint16_array:
@@ -74,7 +76,7 @@ class Operands {
             unexpected(Path("dtype", &at), "'f16' or 'bf16' for 16-bit data", dtype);
         }
       default:
-        unexpected(Path("data", &at), "a Float32Array, Int32Array, Uint8Array or Uint16Array", v);
+        unexpected(Path("data", &at), "a Float32Array, Int32Array, Int16Array, Uint8Array or Uint16Array", v);
     }
   }
 

@@ -259,8 +259,8 @@ export interface NativeAddon {
  * parts of packed rows do. Operands that the operation writes are copied back.
  */
 export interface NativeOperand {
-  /** f32, i32, u8, or the bits of 16-bit floats, whose `dtype` is then given. */
-  data: Float32Array | Int32Array | Uint8Array | Uint16Array;
+  /** f32, i32, i16, u8, or the bits of 16-bit floats, whose `dtype` is then given. */
+  data: Float32Array | Int32Array | Int16Array | Uint8Array | Uint16Array;
   dtype?: 'f16' | 'bf16';
   shape: number[];
   offset?: number;

@@ -17,7 +17,7 @@ const mayInclude: Record<string, string[]> = {
   core: ['core'],
   audio: ['audio', 'core'],
   cpu: ['cpu', 'core', 'audio', 'backend.h', 'ops.def'],
-  cuda: ['cuda', 'core', 'backend.h', 'ops.def'],
+  cuda: ['cuda', 'core', 'audio', 'backend.h', 'ops.def'],
   model: ['model', 'core', 'backend.h'],
   optim: ['optim', 'model', 'core', 'backend.h', 'dry_backend.h'],
   decode: ['decode', 'model', 'core', 'backend.h'],

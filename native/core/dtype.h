@@ -5,7 +5,7 @@
 
 namespace whisper {
 
-enum class DType : uint8_t { F32, F16, BF16, I32, U8 };
+enum class DType : uint8_t { F32, F16, BF16, I32, I16, U8 };
 
 constexpr size_t size_of(DType type) {
   switch (type) {
@@ -14,6 +14,7 @@ constexpr size_t size_of(DType type) {
       return 4;
     case DType::F16:
     case DType::BF16:
+    case DType::I16:
       return 2;
     case DType::U8:
       return 1;
@@ -33,6 +34,8 @@ constexpr const char* name_of(DType type) {
       return "BF16";
     case DType::I32:
       return "I32";
+    case DType::I16:
+      return "I16";
     case DType::U8:
       return "U8";
   }

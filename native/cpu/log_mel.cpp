@@ -37,12 +37,23 @@ cpu::SpectrumTables make_tables() {
   return tables;
 }
 
+float amplitude(float x) { return x; }
+float amplitude(int16_t x) { return static_cast<float>(x) * 0x1p-15f; }
+
 // Samples [first, first + size) of audio that is mirrored before its start and after its end, without repeating either.
-void copy_mirrored(float* to, int64_t first, int64_t size, const float* samples, int64_t n) {
+template <class Sample>
+void copy_mirrored(float* to, int64_t first, int64_t size, const Sample* samples, int64_t n) {
   for (int64_t i = 0; i < size; ++i) {
     const int64_t at = std::abs(first + i);
-    to[i] = samples[at < n ? at : 2 * (n - 1) - at];
+    to[i] = amplitude(samples[at < n ? at : 2 * (n - 1) - at]);
   }
+}
+
+// Samples up to the last that is not zero.
+template <class Sample>
+int64_t heard_of(const Sample* samples, int64_t n) {
+  while (n > 0 && samples[n - 1] == 0) --n;
+  return n;
 }
 
 }  // namespace
@@ -50,6 +61,10 @@ void copy_mirrored(float* to, int64_t first, int64_t size, const float* samples,
 void CpuBackend::log_mel(Out features, In samples) {
   const int64_t n = samples.shape.width(), batch = samples.shape.rows();
   const int64_t frames = n / hop_length, mels = features.shape.width();
+  const bool integers = samples.dtype == DType::I16;
+  if (!integers && samples.dtype != DType::F32) {
+    fail(Code::InvalidArgument, "log_mel: samples is ", name_of(samples.dtype), ", expected F32 or I16");
+  }
   if (n <= reach) {
     fail(Code::InvalidArgument, "log-mel features need at least ", reach + 1, " samples, not ", n);
   }
@@ -67,11 +82,9 @@ void CpuBackend::log_mel(Out features, In samples) {
   // Frames that see nothing but the zeros a short clip was padded with need no transform: their energy is 0, so their
   // logarithm is the lowest there is.
   constexpr float lowest = -10;
-  std::vector<int64_t> heard(batch);  // samples up to the last that is not zero
-  for (int64_t b = 0; b < batch; ++b) {
-    const float* audio = samples.row_of<float>(b);
-    for (heard[b] = n; heard[b] > 0 && audio[heard[b] - 1] == 0;) --heard[b];
-  }
+  std::vector<int64_t> heard(batch);
+  for (int64_t b = 0; b < batch; ++b)
+    heard[b] = integers ? heard_of(samples.row_of<int16_t>(b), n) : heard_of(samples.row_of<float>(b), n);
 
   std::vector<float> largest(batch * groups, lowest);
   cpu::parallel_for(batch * groups, 4, [&](int64_t begin, int64_t end) {
@@ -84,14 +97,16 @@ void CpuBackend::log_mel(Out features, In samples) {
         for (int64_t f = 0; f < count; ++f) std::fill_n(to + f * features.row_stride, mels, lowest);
         continue;
       }
-      const float* audio = samples.row_of<float>(b);
-      const float* seen = audio + first;
-      if (first < 0 || first + span > n) {
+      const bool inside = first >= 0 && first + span <= n;
+      if (integers || !inside) {
         const int64_t size = std::min(span, (count - 1) * hop_length + frame_length);
-        copy_mirrored(mirrored.data(), first, size, audio, n);
+        if (integers)
+          copy_mirrored(mirrored.data(), first, size, samples.row_of<int16_t>(b), n);
+        else
+          copy_mirrored(mirrored.data(), first, size, samples.row_of<float>(b), n);
         std::fill(mirrored.begin() + size, mirrored.end(), 0.0f);
-        seen = mirrored.data();
       }
+      const float* seen = integers || !inside ? mirrored.data() : samples.row_of<float>(b) + first;
       largest[i] = kernels.log_energies(to, features.row_stride, static_cast<int>(count), seen, tables, bands);
     }
   });

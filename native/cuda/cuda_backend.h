@@ -1,5 +1,6 @@
 // The CUDA back end: every operation of ops.def as launches of the kernels in its file beside this one.
 #pragma once
+#include <map>
 #include <memory>
 #include <string>
 
@@ -41,7 +42,8 @@ class CudaBackend final : public Backend {
   std::shared_ptr<gpu::Device> device_;     // shared with the tensors, which may outlive the back end
   std::shared_ptr<cuda::MemoryPool> pool_;  // of device_
   cuda::Staging staging_;
-  std::shared_ptr<void> fault_;  // a cuda::Fault in device memory
+  std::shared_ptr<void> fault_;                          // a cuda::Fault in device memory
+  std::map<int, std::shared_ptr<void>> log_mel_tables_;  // in device memory, by the number of bands
 };
 
 }  // namespace whisper

@@ -5,15 +5,14 @@
 
 namespace whisper::cuda {
 
-// Of the first `lanes` lanes, a power of two; the others do the same in groups of their own.
-template <int lanes = 32, class T, class F>
+template <class T, class F>
 GPU_FUNCTION T warp_reduce(T x, F f) {
 #pragma unroll
-  for (int distance = lanes / 2; distance > 0; distance /= 2) x = f(x, __shfl_xor_sync(0xffffffff, x, distance));
+  for (int distance = 16; distance > 0; distance /= 2) x = f(x, __shfl_xor_sync(0xffffffff, x, distance));
   return x;
 }
 
-// Of a block of `threads`, a power of two.
+// Of a block of `threads`: warps one after the other. Is a barrier as well.
 template <int threads, class T, class F>
 GPU_FUNCTION T block_reduce(T x, F f) {
   constexpr int warps = threads / 32;
@@ -21,7 +20,9 @@ GPU_FUNCTION T block_reduce(T x, F f) {
   x = warp_reduce(x, f);
   if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = x;
   __syncthreads();
-  x = warp_reduce<warps>(parts[threadIdx.x % warps], f);
+  x = parts[0];
+#pragma unroll
+  for (int warp = 1; warp < warps; ++warp) x = f(x, parts[warp]);
   __syncthreads();  // before the next reduction writes its parts
   return x;
 }

@@ -1,7 +1,8 @@
-// Log-mel features against the definition in float64, on every instruction set, and against transformers' own.
+// Log-mel features against the definition in float64, on every back end, and against transformers' own.
 import { readFileSync } from 'node:fs';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { addon } from '../../src/native.js';
+import { backends, type Ops } from '../helpers/native.js';
 import { logMel as reference } from '../reference/log-mel.js';
 import { bursts, chirp, clicks, noise, padded, sine } from './signals.js';
 
@@ -49,59 +50,41 @@ function largestDifference(features: Float32Array, expected: Float64Array[]): nu
 }
 
 /** One row through the operation, into poisoned memory. */
-function run(samples: Float32Array, mels: number): Float32Array {
+function run(ops: Ops, samples: Float32Array | Int16Array, mels: number): Float32Array {
   const frames = Math.floor(samples.length / 160);
   const features = new Float32Array(frames * mels).fill(Number.NaN);
-  addon().ops('cpu').logMel!(
-    { data: features, shape: [1, frames, mels] },
-    { data: samples, shape: [1, samples.length] },
-  );
+  ops.logMel!({ data: features, shape: [1, frames, mels] }, { data: samples, shape: [1, samples.length] });
   return features;
 }
 
-const isa = process.env.WHISPER_TUNE_ISA;
-afterEach(() => {
-  if (isa === undefined) delete process.env.WHISPER_TUNE_ISA;
-  else process.env.WHISPER_TUNE_ISA = isa;
-});
-
-describe.each(addon().deviceInfo().isas)('log-mel features on %s', (name) => {
-  const select = () => {
-    process.env.WHISPER_TUNE_ISA = name;
-    expect(addon().ops('cpu').device).toContain(name);
-  };
-
+describe.each(backends)('log-mel features on $name', ({ ops }) => {
   it.each(Object.keys(signals))('are right for %s', (signal) => {
-    select();
     for (const mels of [80, 128]) {
       const samples = signals[signal]!;
-      expect(largestDifference(run(samples, mels), expected(samples, mels))).toBeLessThan(TOLERANCE);
+      expect(largestDifference(run(ops, samples, mels), expected(samples, mels))).toBeLessThan(TOLERANCE);
     }
   });
 
   it('are right for every number of frames around the width of a vector', () => {
-    select();
     for (const samples of around) {
-      expect(largestDifference(run(samples, 80), expected(samples, 80))).toBeLessThan(TOLERANCE);
+      expect(largestDifference(run(ops, samples, 80), expected(samples, 80))).toBeLessThan(TOLERANCE);
     }
   });
 
   it('are right for any number of bands', () => {
-    select();
     for (const mels of [1, 3, 17, 201]) {
       const samples = signals.chirp!;
-      expect(largestDifference(run(samples, mels), expected(samples, mels))).toBeLessThan(TOLERANCE);
+      expect(largestDifference(run(ops, samples, mels), expected(samples, mels))).toBeLessThan(TOLERANCE);
     }
   });
 
   it('have a floor of their own in every row of a batch, and stay between spaced rows', () => {
-    select();
     const [n, mels, rowStride, batchStride] = [1000, 80, 85, 600];
     const rows = [noise(n), noise(n).map((x) => x * 1e-3), new Float32Array(n)];
     const data = new Float32Array(7 + 3 * batchStride).fill(Number.NaN);
     const samples = Float32Array.from(rows.flatMap((row) => [...row]));
     const features = { data, shape: [3, 6, mels], offset: 7, rowStride, batchStride };
-    addon().ops('cpu').logMel!(features, { data: samples, shape: [3, n] });
+    ops.logMel!(features, { data: samples, shape: [3, n] });
     let written = 0;
     rows.forEach((row, b) => {
       const own = reference(row, mels);
@@ -115,20 +98,18 @@ describe.each(addon().deviceInfo().isas)('log-mel features on %s', (name) => {
   });
 
   it('of silence after the sound are what the transform gives', () => {
-    select();
     // A number too small to be heard keeps the transform from being left out.
     const samples = padded(noise(1777), 16000);
-    const features = run(samples, 80);
+    const features = run(ops, samples, 80);
     samples[15999] = 1e-30;
-    expect(run(samples, 80)).toEqual(features);
+    expect(run(ops, samples, 80)).toEqual(features);
   });
 
   it('are not a number where a sample is none, and only there', () => {
-    select();
     for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
       const samples = noise(3200);
       samples[1600] = value;
-      const features = run(samples, 80);
+      const features = run(ops, samples, 80);
       for (let t = 0; t < 20; t++) {
         const row = features.subarray(t * 80, t * 80 + 80);
         // Frame 9 ends with sample 1639, frame 11 starts at 1560.
@@ -137,37 +118,51 @@ describe.each(addon().deviceInfo().isas)('log-mel features on %s', (name) => {
       }
     }
   });
-});
 
-describe('log-mel features', () => {
+  it.each(Object.keys(signals))('are the same bits of 16-bit samples for %s', (signal) => {
+    const whole = Int16Array.from(signals[signal]!, (x) => Math.max(-32768, Math.min(32767, x * 3000)));
+    const floats = Float32Array.from(whole, (x) => x / 32768);
+    expect(run(ops, whole, 80)).toEqual(run(ops, floats, 80));
+  });
+
   it.each([80, 128])('are those of transformers for %i bands', (mels) => {
     const bytes = readFileSync(new URL(`../golden/audio-features/bursts-${mels}.f32`, import.meta.url));
     const golden = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
-    expect(largestDifference(run(bursts(8000), mels), [Float64Array.from(golden)])).toBeLessThan(TOLERANCE);
-  });
-
-  it('come from the asynchronous call as well', async () => {
-    const samples = chirp(16000 * 3 + 77, 20, 7990, RATE);
-    const { data, frames, mels } = await addon().logMel(samples, 80);
-    expect([frames, mels]).toEqual([300, 80]);
-    expect(data).toEqual(run(samples, 80));
+    expect(largestDifference(run(ops, bursts(8000), mels), [Float64Array.from(golden)])).toBeLessThan(
+      TOLERANCE,
+    );
   });
 
   it('are the same bits when made again', () => {
-    expect(run(signals.bursts!, 128)).toEqual(run(signals.bursts!, 128));
+    expect(run(ops, signals.bursts!, 128)).toEqual(run(ops, signals.bursts!, 128));
   });
 
   it('refuse what is too short, or of a shape that does not fit', () => {
-    expect(() => run(new Float32Array(200), 80)).toThrow(
+    expect(() => run(ops, new Float32Array(200), 80)).toThrow(
       expect.objectContaining({
         code: 'ERR_INVALID_ARGUMENT',
         message: 'log-mel features need at least 201 samples, not 200',
       }),
     );
-    expect(() => run(noise(1000), 202)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }));
+    expect(() => run(ops, noise(1000), 202)).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }),
+    );
     const features = { data: new Float32Array(7 * 80), shape: [1, 7, 80] };
-    expect(() => addon().ops('cpu').logMel!(features, { data: noise(1000), shape: [1, 1000] })).toThrow(
+    expect(() => ops.logMel!(features, { data: noise(1000), shape: [1, 1000] })).toThrow(
       expect.objectContaining({ code: 'ERR_SHAPE_MISMATCH' }),
     );
+    const fitting = { data: new Float32Array(6 * 80), shape: [1, 6, 80] };
+    expect(() => ops.logMel!(fitting, { data: new Int32Array(1000), shape: [1, 1000] })).toThrow(
+      'log_mel: samples is I32, expected F32 or I16',
+    );
+  });
+});
+
+describe('log-mel features', () => {
+  it('come from the asynchronous call as well', async () => {
+    const samples = chirp(16000 * 3 + 77, 20, 7990, RATE);
+    const { data, frames, mels } = await addon().logMel(samples, 80);
+    expect([frames, mels]).toEqual([300, 80]);
+    expect(data).toEqual(run(addon().ops('cpu'), samples, 80));
   });
 });
