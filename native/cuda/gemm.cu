@@ -12,6 +12,7 @@ void gemm(CudaBackend& backend, const char* op, const Product& p) {
     fail(Code::InvalidArgument, op, ": a product of ", p.m, " x ", p.n, " x ", p.k, " is too large");
   for (const GemmCandidate* candidate : {&gemm_few_rows, &gemm_mma, &gemm_f32})
     if (candidate->supports(backend.device().properties(), p)) return candidate->run(backend, op, p);
+  fail(Code::InvalidArgument, op, ": no kernel makes a product of this form and of ", name_of(p.a.rows.dtype));
 }
 
 }  // namespace whisper::cuda

@@ -11,6 +11,9 @@ struct GemmCandidate {
   void (*run)(CudaBackend&, const char* op, const Product&);
 };
 
+// A product of one of the three forms in which kernels are there.
+inline bool has_form(const Product& p) { return p.a.direction == Factor::Across || p.b.direction == Factor::Along; }
+
 // With all that a Product asks for, on every GPU from sm_80. One of the three takes any product of its dtype.
 extern const GemmCandidate gemm_few_rows;  // up to 32 rows of C, as in decoding: the weight is read once
 extern const GemmCandidate gemm_mma;       // f16 and bf16 on tensor cores

@@ -40,15 +40,15 @@ void choose_tiles(CudaBackend& backend, const char* op, const Product& p) {
 
 }  // namespace
 
-const GemmCandidate gemm_f32{"f32",
-                             [](const gpu::Properties&, const Product& p) { return p.a.rows.dtype == DType::F32; },
-                             [](CudaBackend& backend, const char* op, const Product& p) {
-                               if (p.a.direction == Factor::Along)
-                                 choose_tiles<Factor::Along, Factor::Along>(backend, op, p);
-                               else if (p.b.direction == Factor::Along)
-                                 choose_tiles<Factor::Across, Factor::Along>(backend, op, p);
-                               else
-                                 choose_tiles<Factor::Across, Factor::Across>(backend, op, p);
-                             }};
+const GemmCandidate gemm_f32{
+    "f32", [](const gpu::Properties&, const Product& p) { return p.a.rows.dtype == DType::F32 && has_form(p); },
+    [](CudaBackend& backend, const char* op, const Product& p) {
+      if (p.a.direction == Factor::Along)
+        choose_tiles<Factor::Along, Factor::Along>(backend, op, p);
+      else if (p.b.direction == Factor::Along)
+        choose_tiles<Factor::Across, Factor::Along>(backend, op, p);
+      else
+        choose_tiles<Factor::Across, Factor::Across>(backend, op, p);
+    }};
 
 }  // namespace whisper::cuda

@@ -58,10 +58,10 @@ void run(CudaBackend& backend, const char* op, const Product& p) {
 
 }  // namespace
 
-const GemmCandidate gemm_mma{"mma",
-                             [](const gpu::Properties&, const Product& p) { return p.a.rows.dtype != DType::F32; },
-                             [](CudaBackend& backend, const char* op, const Product& p) {
-                               p.a.rows.dtype == DType::F16 ? run<f16>(backend, op, p) : run<bf16>(backend, op, p);
-                             }};
+const GemmCandidate gemm_mma{
+    "mma", [](const gpu::Properties&, const Product& p) { return p.a.rows.dtype != DType::F32 && has_form(p); },
+    [](CudaBackend& backend, const char* op, const Product& p) {
+      p.a.rows.dtype == DType::F16 ? run<f16>(backend, op, p) : run<bf16>(backend, op, p);
+    }};
 
 }  // namespace whisper::cuda

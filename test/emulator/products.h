@@ -14,7 +14,9 @@ struct ProductCase {
   DType factors, c;
   struct Beside {
     bool bias = false, add = false, gelu = false, gelu_input = false;
-    int64_t gap = 0;  // elements between the rows of every matrix
+    int64_t gap = 0;         // elements between the rows of every matrix
+    bool wide_gelu = false;  // the GELU in f32
+    int64_t live = -1;       // rows of A, or steps of k in form dW, that exist; the others are NaN. -1: all
   } beside = {};
 };
 
