@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/dropout.h"
@@ -70,6 +71,21 @@ inline void Backend::linear_gelu_backward(Out dh, In dy, In weight, In h) {
   linear_backward(dh, View(), View(), dy, View(), weight, /*add=*/false);
   gelu_backward(dh, dh, h);
 }
+
+// What is queued between its beginning and end() is one graph; an error on the way gives it up.
+class Graph {
+ public:
+  Graph(Backend& backend, uint64_t key) : backend_(&backend) { backend.begin_graph(key); }
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+  void end() { std::exchange(backend_, nullptr)->end_graph(); }
+  ~Graph() {
+    if (backend_) backend_->abandon_graph();
+  }
+
+ private:
+  Backend* backend_;
+};
 
 // "cpu", "cuda" or "cuda:1"; "cuda" is the first GPU that can be opened, "auto" that or else the CPU. "cuda-emulator"
 // runs the kernels of CUDA on the CPU, for tests, in a build that has it. Throws DeviceUnavailable for a device that is

@@ -94,8 +94,8 @@
       "native/cuda/dropout.cu",
       "native/cuda/embed.cu",
       "native/cuda/epilogue.cu",
-      "native/cuda/fault.cpp",
       "native/cuda/failure.cpp",
+      "native/cuda/fault.cpp",
       "native/cuda/fold.cu",
       "native/cuda/gather.cu",
       "native/cuda/gelu.cu",
@@ -114,6 +114,7 @@
       "native/cuda/norm.cu",
       "native/cuda/quantize.cu",
       "native/cuda/segments.cpp",
+      "native/cuda/settings.cpp",
       "native/cuda/sgd.cu",
       "native/cuda/staging.cpp"
     ],
@@ -125,6 +126,7 @@
     ],
     "gpu_sources": [
       "native/cuda/gpu/device.cu",
+      "native/cuda/gpu/graph.cu",
       "native/cuda/gpu/tile_map.cu",
       "native/cuda/open.cu"
     ],

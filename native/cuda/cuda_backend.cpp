@@ -54,4 +54,8 @@ void CudaBackend::fast_products() {
   fail(Code::InvalidArgument, "precision f32-fast is not there on a GPU: use f16 or bf16, or f32");
 }
 
+void CudaBackend::begin_graph(uint64_t key) { device_->begin_graph(key); }
+void CudaBackend::end_graph() { device_->end_graph(); }
+void CudaBackend::abandon_graph() { device_->abandon_graph(); }
+
 }  // namespace whisper

@@ -29,6 +29,9 @@ class CudaBackend final : public Backend {
   size_t available_bytes() const override;
   void limit_bytes(size_t bytes) override;
   void fast_products() override;
+  void begin_graph(uint64_t key) override;
+  void end_graph() override;
+  void abandon_graph() override;
 
 #define OP(name, ...) void name(__VA_ARGS__) override;
 #include "ops.def"

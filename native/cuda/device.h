@@ -56,7 +56,17 @@ class Device {
   void download(void* pinned, const void* from, size_t bytes);
   void copy(void* to, const void* from, size_t bytes);
   void zero(void* address, size_t bytes);
+  // For gpu/launch.cuh, which knows the kernel's type: CUDA's body takes the kernel's address and those of its
+  // arguments, the emulator's a std::function<void()>.
   void launch(const char* op, const void* kernel, const Grid& grid, void** arguments);
+
+  // From here to end_graph() work is put together instead of queued, and queued as one graph there, or as several where
+  // the host waits in between; begin_graph() does nothing unless graphs are asked
+  // for (settings.h). Stretches that queue the same kinds of
+  // work in the same order have the same key. abandon_graph() drops what has not been queued.
+  void begin_graph(uint64_t key);
+  void end_graph();
+  void abandon_graph();
 
   // A place in the queue, and a wait of the host until the work before it is done. Marks may outlive the device.
   using Mark = std::shared_ptr<void>;
@@ -66,11 +76,11 @@ class Device {
   // Waits for everything. Throws what queued work met.
   void synchronize();
 
-  void* stream() const { return stream_; }  // cudaStream_t
+  // cudaStream_t, for libraries that queue work themselves.
+  void* stream();
 
  private:
   Properties properties_;
-  void* stream_ = nullptr;
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -22,7 +22,4 @@ class Failure {
   std::string lasting_;
 };
 
-// Whether WHISPER_TUNE_CUDA_SYNC is 1. Throws InvalidArgument when it is neither 0 nor 1.
-bool waits_for_each_operation();
-
 }  // namespace whisper::gpu

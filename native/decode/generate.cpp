@@ -6,10 +6,13 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "core/random.h"
 
 namespace whisper {
 
 namespace {
+
+constexpr uint64_t decoding_key = stream_of("decoding");
 
 // 0 for a token that may come, -∞ for one that may not.
 Tensor mask_of(Backend& backend, int vocab, std::initializer_list<const std::vector<int32_t>*> suppressed) {
@@ -93,11 +96,13 @@ std::vector<Generated> generate(Whisper& model, Context& c, Tensor audio, const 
   audio = {};  // its keys and values are in the caches
   for (int64_t position = 0, time = prompt; position + time < o.max_length; position += time, time = 1) {
     c.check_cancel();
+    Graph graph(backend, decoding_key + (time > 1));
     const Tensor tokens = backend.from_host(next.data(), {rows, time}, DType::I32);
     const Tensor x = model.decoder().cached(c, tokens, caches, position);
     const Tensor logits = model.decoder().logits(c, last_row(x)).reshaped({rows, model.dims.vocab});
     Tensor chosen = backend.empty({rows}, DType::I32), logprobs = backend.empty({rows});
     backend.argmax(chosen, logprobs, logits, position == 0 ? first_mask : mask);
+    graph.end();
     backend.synchronize();
     next.resize(rows);
     backend.download(next.data(), chosen.address, rows * sizeof(int32_t));

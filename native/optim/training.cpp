@@ -22,20 +22,6 @@ struct Listening {
   ~Listening() { context.cancel = nullptr; }
 };
 
-// What is queued while this lives is one graph, given up if an error ends its life.
-struct Together {
-  Backend& backend;
-  bool ended = false;
-  Together(Backend& b, uint64_t key) : backend(b) { backend.begin_graph(key); }
-  void end() {
-    ended = true;
-    backend.end_graph();
-  }
-  ~Together() {
-    if (!ended) backend.abandon_graph();
-  }
-};
-
 const TrainingOptions& checked(const TrainingOptions& o) {
   const Regularization& r = o.regularization;
   const std::pair<const char*, float> rates[] = {{"dropout", r.dropout},
@@ -105,7 +91,7 @@ Training::Queued Training::queue(const std::vector<Batch>& batches, const StepOp
   const Tensor& grads = model_.params().grads();
   const Listening listening(context_, cancel);
   Queued queued{backend.empty({labels_of(batches)}), backend.empty({1}), backend.empty({1})};
-  Together graph(backend, batches.size());
+  Graph graph(backend, batches.size());
   backend.zero(grads.address, static_cast<size_t>(grads.shape.size()) * sizeof(float));
   context_.tape.clear();  // of a step that ended in an error
   int64_t at = 0;

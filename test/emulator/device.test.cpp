@@ -6,6 +6,7 @@
 #include "../native/test.h"
 #include "cuda/driver.h"
 #include "cuda/failure.h"
+#include "cuda/settings.h"
 
 namespace whisper::test {
 namespace {

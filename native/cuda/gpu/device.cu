@@ -2,6 +2,7 @@
 // operation that was queued long before.
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <mutex>
 #include <unordered_map>
 #include <vector>
@@ -10,7 +11,9 @@
 #include "cuda/device.h"
 #include "cuda/driver.h"
 #include "cuda/failure.h"
+#include "cuda/gpu/graph.h"
 #include "cuda/open.h"
+#include "cuda/settings.h"
 
 namespace whisper::gpu {
 namespace {
@@ -81,6 +84,12 @@ struct Device::State {
     failure.report(words(error), op, /*lasts=*/cudaStreamSynchronize(stream) != cudaSuccess);
   }
 
+  // What has been put together is queued before the host waits for anything, or has somebody else queue work.
+  void submit() {
+    if (recorder && recorder->recording()) check(recorder->submit(), "a graph");
+  }
+  bool recording() const { return recorder && recorder->recording(); }
+
   // After an operation has been queued.
   void queued(cudaError_t error, const char* op) {
     check(error, op);
@@ -92,6 +101,7 @@ struct Device::State {
   cudaStream_t stream = nullptr;
   Failure failure;
   std::shared_ptr<Events> events;
+  std::unique_ptr<GraphRecorder> recorder;         // where graphs are used
   std::unordered_map<const void*, size_t> shared;  // what kernels have been told beyond shared_without_asking
 };
 
@@ -126,13 +136,14 @@ Device::Device(int index) : state_(std::make_unique<State>(index)) {
   }
   // A stream that waits for nobody: other users of the process's default stream are not in its queue.
   check_open(device, cudaStreamCreateWithFlags(&state_->stream, cudaStreamNonBlocking));
-  stream_ = state_->stream;
+  if (uses_graphs() && !state_->one_by_one) state_->recorder = std::make_unique<GraphRecorder>(state_->stream);
 }
 
 // Errors have no one left to go to.
 Device::~Device() {
   if (!state_ || !state_->stream) return;
   cudaSetDevice(state_->index);
+  state_->recorder.reset();
   cudaStreamDestroy(state_->stream);
 }
 
@@ -151,6 +162,7 @@ void* Device::allocate(size_t bytes) {
 // Errors would end the program where a tensor is forgotten; the next call meets those that matter.
 void Device::release(void* block) {
   cudaSetDevice(state_->index);
+  if (state_->recording() && state_->recorder->submit() != cudaSuccess) cudaGetLastError();
   cudaFree(block);
 }
 
@@ -180,21 +192,25 @@ void Device::release_pinned(void* block) {
 
 void Device::upload(void* to, const void* pinned, size_t bytes) {
   state_->use("upload");
+  if (state_->recording()) return state_->recorder->copy(to, pinned, bytes);
   state_->queued(cudaMemcpyAsync(to, pinned, bytes, cudaMemcpyHostToDevice, state_->stream), "upload");
 }
 
 void Device::download(void* pinned, const void* from, size_t bytes) {
   state_->use("download");
+  if (state_->recording()) return state_->recorder->copy(pinned, from, bytes);
   state_->queued(cudaMemcpyAsync(pinned, from, bytes, cudaMemcpyDeviceToHost, state_->stream), "download");
 }
 
 void Device::copy(void* to, const void* from, size_t bytes) {
   state_->use("copy");
+  if (state_->recording()) return state_->recorder->copy(to, from, bytes);
   state_->queued(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, state_->stream), "copy");
 }
 
 void Device::zero(void* address, size_t bytes) {
   state_->use("zero");
+  if (state_->recording()) return state_->recorder->zero(address, bytes);
   state_->queued(cudaMemsetAsync(address, 0, bytes, state_->stream), "zero");
 }
 
@@ -210,6 +226,7 @@ void Device::launch(const char* op, const void* kernel, const Grid& grid, void**
       told = grid.shared;
     }
   }
+  if (state_->recording()) return state_->recorder->kernel(kernel, grid, arguments);
   const dim3 blocks(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y), static_cast<unsigned>(grid.z));
   state_->queued(cudaLaunchKernel(kernel, blocks, dim3(static_cast<unsigned>(grid.threads)), arguments, grid.shared,
                                   state_->stream),
@@ -221,17 +238,22 @@ Device::Mark Device::mark() {
   cudaEvent_t event;
   state_->check(state_->events->take(&event), "mark");
   Mark mark(event, [events = state_->events](void* e) { events->give_back(static_cast<cudaEvent_t>(e)); });
-  state_->check(cudaEventRecord(event, state_->stream), "mark");
+  if (state_->recording())
+    state_->recorder->mark(mark);
+  else
+    state_->check(cudaEventRecord(event, state_->stream), "mark");
   return mark;
 }
 
 void Device::wait(const Mark& mark) {
   state_->use("wait");
+  state_->submit();
   state_->check(cudaEventSynchronize(static_cast<cudaEvent_t>(mark.get())), "wait");
 }
 
 bool Device::done(const Mark& mark) {
   state_->use("done");
+  if (state_->recorder && state_->recorder->awaits(mark)) return false;
   const cudaError_t error = cudaEventQuery(static_cast<cudaEvent_t>(mark.get()));
   if (error == cudaErrorNotReady) {
     cudaGetLastError();
@@ -241,8 +263,28 @@ bool Device::done(const Mark& mark) {
   return true;
 }
 
+void Device::begin_graph(uint64_t key) {
+  if (state_->recorder) state_->recorder->begin(key);
+}
+
+void Device::end_graph() {
+  state_->use("a graph");
+  if (state_->recorder) state_->check(state_->recorder->end(), "a graph");
+}
+
+// What it reports has been reported already.
+void Device::abandon_graph() {
+  if (state_->recorder && state_->recorder->abandon() != cudaSuccess) cudaGetLastError();
+}
+
+void* Device::stream() {
+  state_->submit();
+  return state_->stream;
+}
+
 void Device::synchronize() {
   state_->use("synchronize");
+  state_->submit();
   state_->check(cudaStreamSynchronize(state_->stream), "synchronize");
 }
 

@@ -1,16 +1,21 @@
-// The emulator's body of native/cuda/device.h. Launches are done when they return; copies between host and device land
-// at the latest moment that is allowed, so that memory which is read or written too early is seen.
+// The emulator's body of native/cuda/device.h. Launches are done when they return; copies between host and device, and
+// everything in a graph, are done at the latest moment that is allowed, so that memory which is read, written or
+// released too early is seen.
 #include "cuda/device.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "core/error.h"
+#include "cuda/settings.h"
+#include "emulator.h"
 
 namespace whisper::gpu {
 namespace {
@@ -21,11 +26,11 @@ size_t card_bytes() {
   return text ? std::stoull(text) : size_t{1} << 34;
 }
 
-struct Copy {
-  void* to;
-  const void* from;
-  size_t bytes;
-};
+using Work = std::function<void()>;
+
+Work copying(void* to, const void* from, size_t bytes) {
+  return [=] { std::memmove(to, from, bytes); };
+}
 
 }  // namespace
 
@@ -33,13 +38,30 @@ struct Device::State {
   std::mutex mutex;  // tensors may be released in any thread
   std::unordered_map<void*, size_t> blocks;
   size_t held = 0;
-  std::deque<Copy> queue;
-  size_t landed = 0;  // copies, ever
+  std::deque<Work> queue;
+  size_t done = 0;  // pieces of work that were queued, ever
+  bool graphs = uses_graphs();
+  bool recording = false;
 
-  // Has the copies before the given one land.
-  void land(size_t end = SIZE_MAX) {
-    for (; !queue.empty() && landed < end; ++landed, queue.pop_front())
-      std::memcpy(queue.front().to, queue.front().from, queue.front().bytes);
+  // Does what was queued before the given piece.
+  void finish(size_t end = SIZE_MAX) {
+    for (; !queue.empty() && done < end; ++done) {
+      const Work work = std::move(queue.front());
+      queue.pop_front();
+      work();
+    }
+  }
+  // Work of the device itself: at once, unless it becomes part of a graph.
+  void now(Work work) {
+    if (recording) return queue.push_back(std::move(work));
+    finish();
+    work();
+  }
+  void free(void* block) {
+    const auto found = blocks.find(block);
+    held -= found->second;
+    blocks.erase(found);
+    std::free(block);
   }
 };
 
@@ -68,11 +90,7 @@ void* Device::allocate(size_t bytes) {
 // As the driver does, only when nothing uses it any more.
 void Device::release(void* block) {
   const std::lock_guard lock(state_->mutex);
-  state_->land();
-  const auto found = state_->blocks.find(block);
-  state_->held -= found->second;
-  state_->blocks.erase(found);
-  std::free(block);
+  state_->now([state = state_.get(), block] { state->free(block); });
 }
 
 size_t Device::free_bytes() const {
@@ -85,53 +103,74 @@ void Device::release_pinned(void* block) { std::free(block); }
 
 void Device::upload(void* to, const void* pinned, size_t bytes) {
   const std::lock_guard lock(state_->mutex);
-  state_->queue.push_back({to, pinned, bytes});
+  state_->queue.push_back(copying(to, pinned, bytes));
 }
 
 void Device::download(void* pinned, const void* from, size_t bytes) {
   const std::lock_guard lock(state_->mutex);
   std::memset(pinned, 0xff, bytes);
-  state_->queue.push_back({pinned, from, bytes});
+  state_->queue.push_back(copying(pinned, from, bytes));
 }
 
 void Device::copy(void* to, const void* from, size_t bytes) {
   const std::lock_guard lock(state_->mutex);
-  state_->land();
-  std::memmove(to, from, bytes);
+  state_->now(copying(to, from, bytes));
 }
 
 void Device::zero(void* address, size_t bytes) {
   const std::lock_guard lock(state_->mutex);
-  state_->land();
-  std::memset(address, 0, bytes);
+  state_->now([=] { std::memset(address, 0, bytes); });
 }
 
-// What comes before a launch; launch.cuh runs the kernel, whose type it knows.
-void Device::launch(const char* op, const void*, const Grid& grid, void**) {
+// Kernel and arguments come as a function.
+void Device::launch(const char* op, const void* kernel, const Grid& grid, void**) {
   check_grid(op, grid, properties_);
   const std::lock_guard lock(state_->mutex);
-  state_->land();
+  state_->now([op, grid, run = *static_cast<const Work*>(kernel)]() mutable {
+    emulator::launch(
+        op, grid, [](void* work) { (*static_cast<Work*>(work))(); }, &run);
+  });
 }
 
-// How many copies there were before it.
+void Device::begin_graph(uint64_t) {
+  const std::lock_guard lock(state_->mutex);
+  state_->finish();
+  state_->recording = state_->graphs;
+}
+
+void Device::end_graph() {
+  const std::lock_guard lock(state_->mutex);
+  state_->recording = false;
+}
+
+// What has been released all the same is released.
+void Device::abandon_graph() {
+  const std::lock_guard lock(state_->mutex);
+  state_->recording = false;
+  state_->finish();
+}
+
+// How many pieces of work there were before it.
 Device::Mark Device::mark() {
   const std::lock_guard lock(state_->mutex);
-  return std::make_shared<size_t>(state_->landed + state_->queue.size());
+  return std::make_shared<size_t>(state_->done + state_->queue.size());
 }
 
 void Device::wait(const Mark& mark) {
   const std::lock_guard lock(state_->mutex);
-  state_->land(*static_cast<const size_t*>(mark.get()));
+  state_->finish(*static_cast<const size_t*>(mark.get()));
 }
 
 bool Device::done(const Mark& mark) {
   const std::lock_guard lock(state_->mutex);
-  return state_->landed >= *static_cast<const size_t*>(mark.get());
+  return state_->done >= *static_cast<const size_t*>(mark.get());
 }
+
+void* Device::stream() { return nullptr; }
 
 void Device::synchronize() {
   const std::lock_guard lock(state_->mutex);
-  state_->land();
+  state_->finish();
 }
 
 }  // namespace whisper::gpu

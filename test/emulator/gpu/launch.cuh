@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
+#include <tuple>
 #include <type_traits>
 
 #include "core/half.h"
@@ -27,9 +29,9 @@
 #define __syncthreads() whisper::emulator::sync_block(__FILE__, __LINE__)
 #define __syncwarp() whisper::emulator::sync_warp(__FILE__, __LINE__, true)
 
-#define SHARED_ARRAY(T, name, dims)  \
-  typedef T name##_type dims;        \
-  static const char name##_key = 0;  \
+#define SHARED_ARRAY(T, name, dims) \
+  typedef T name##_type dims;       \
+  static const char name##_key = 0; \
   name##_type& name = *static_cast<name##_type*>(whisper::emulator::shared_static(&name##_key, sizeof(name##_type)))
 
 struct uint2 {
@@ -60,9 +62,10 @@ class Shared {
 
 template <class... P, class... A>
 void launch(Device& device, const char* op, const Grid& grid, void (*kernel)(P...), A&&... arguments) {
-  device.launch(op, nullptr, grid, nullptr);
-  auto run = [&] { kernel(static_cast<P>(arguments)...); };
-  emulator::launch(op, grid, [](void* f) { (*static_cast<decltype(run)*>(f))(); }, &run);
+  const std::function<void()> run = [kernel, values = std::tuple<std::remove_cv_t<P>...>(arguments...)] {
+    std::apply(kernel, values);
+  };
+  device.launch(op, &run, grid, nullptr);
 }
 
 }  // namespace whisper::gpu
