@@ -51,14 +51,18 @@ def milliseconds(work, calls=1):
 
 
 def serve(name, turn):
-    """Says who this is, then answers every line: `bytes` by memory(), others by the times of turn(line)."""
+    """Says who this is, then answers every line: `bytes` by memory(), others by the times of turn(line) or by its error."""
     where = torch.cuda.get_device_name(device) if gpu else (
         f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
     )
     print(f"torch {torch.__version__}, transformers {transformers.__version__}, {name}, {where}", flush=True)
     for line in sys.stdin:
         command = line.strip()
-        print(json.dumps([memory()] if command == "bytes" else turn(command)), flush=True)
+        try:
+            answer = [memory()] if command == "bytes" else turn(command)
+        except RuntimeError as error:  # out of memory, or nothing to compute this with
+            answer = {"error": str(error).split("\n")[0]}
+        print(json.dumps(answer), flush=True)
 
 
 def dtype(precision=settings.get("precision")):

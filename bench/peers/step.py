@@ -42,6 +42,15 @@ training = None
 
 def turn(command):
     global training
+    try:
+        return timed_step(command)
+    except RuntimeError:
+        training = None  # for the next one has its memory
+        raise
+
+
+def timed_step(command):
+    global training
     asked = {**settings, **(json.loads(command) if command.startswith("{") else {})}
     if training is None or training.asked != asked:
         training = None

@@ -12,6 +12,7 @@ import {
 } from './benchmark.js';
 import { roofOf } from './machine.js';
 import type { Spread } from './measure.js';
+import type { Peer } from './peer.js';
 
 /** An operation on operands of certain sizes. */
 export interface Operation {
@@ -44,38 +45,41 @@ export async function measureOperations(
   script: string,
   settings: object,
 ): Promise<Result[]> {
-  const { device } = bench;
-  const fast = bench.precision === 'f32-fast';
   checkWanted(bench, operations);
   return withPeer(bench, script, settings, async (peer) => {
     const results: Result[] = [];
-    for (const operation of wanted(bench, operations)) {
-      const run = operation.prepare();
-      const once = run(addon().opTimes(device, 1, 1, fast))[0]!;
-      const calls = bench.deviceName.startsWith('cpu') ? 1 : within(MOST_CALLS, QUEUED / once);
-      const repeats = within(MOST_REPEATS, TURN / (once * calls));
-      const times = addon().opTimes(device, repeats, calls, fast);
-      const asked = peer && operation.peer;
-      const command = JSON.stringify({ ...operation.peer, repeats, calls });
-      const [ours, theirs] = await interleave(
-        bench,
-        operation.name,
-        [async () => [...run(times)]],
-        asked ? [() => peer.turn(command)] : [],
-      );
-      const { flops, name } = operation;
-      results.push(
-        beside(
-          {
-            ...measured(name, operation, ours!),
-            ...(flops === undefined ? {} : { roof: roofOf(bench.machine, bench.precision) }),
-          },
-          asked && measured(peer.name, operation, theirs!),
-        ),
-      );
-    }
+    for (const operation of wanted(bench, operations))
+      results.push(await measureOperation(bench, operation, peer));
     return results;
   });
+}
+
+/** Times an operation, beside the peer where that has the same. */
+export async function measureOperation(
+  bench: Bench,
+  operation: Operation,
+  peer: Peer | undefined,
+): Promise<Result> {
+  const { device, deviceName } = bench;
+  const fast = bench.precision === 'f32-fast';
+  const run = operation.prepare();
+  const once = run(addon().opTimes(device, 1, 1, fast))[0]!;
+  const calls = deviceName.startsWith('cpu') ? 1 : within(MOST_CALLS, QUEUED / once);
+  const repeats = within(MOST_REPEATS, TURN / (once * calls));
+  const times = addon().opTimes(device, repeats, calls, fast);
+  const asked = peer && operation.peer;
+  const command = JSON.stringify({ ...operation.peer, repeats, calls });
+  const [ours, theirs] = await interleave(
+    bench,
+    operation.name,
+    [async () => [...run(times)]],
+    asked ? [() => peer.turn(command)] : [],
+  );
+  const roof = operation.flops === undefined ? {} : { roof: roofOf(bench.machine, bench.precision) };
+  return beside(
+    { ...measured(operation.name, operation, ours!), ...roof },
+    asked && measured(peer.name, operation, theirs!),
+  );
 }
 
 /** The nearest whole number from 1 to `most`. */

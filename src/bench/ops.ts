@@ -16,7 +16,7 @@ export const ops: Benchmark = {
 /** Rows of a decoding step: those of a batch that is transcribed together. */
 const DECODED = 8;
 
-function operationsOf({ dims, precision, batch, labels }: Bench): Operation[] {
+export function operationsOf({ dims, precision, batch, labels }: Bench): Operation[] {
   const { width, encoderFfn, source, encoderHeads, decoderHeads, vocab } = dims;
   const rows = batch * source;
   const attend = (time: number, keys: number, heads: number, more: Partial<Attention> = {}) =>

@@ -8,8 +8,10 @@ const table = Float32Array.from({ length: PERIOD }, () => 2 * Math.random() - 1)
 /** Numbers from -scale to scale, which repeat after 65521. */
 export function uniform(size: number, scale = 1): Float32Array {
   const numbers = new Float32Array(size);
-  const period = table.map((x) => scale * x);
-  for (let at = 0; at < size; at += PERIOD) numbers.set(period.subarray(0, size - at), at);
+  repeat(
+    numbers,
+    table.map((x) => scale * x),
+  );
   return numbers;
 }
 
@@ -42,14 +44,22 @@ export function trainingBatch(dims: NativeDims, rows: number, labels: number): N
 
 /** A dense operand of numbers from -1 to 1, stored as products in this precision take it. */
 export function operand(shape: readonly number[], precision: Precision = 'f32'): NativeOperand {
-  const values = uniform(shape.reduce((a, b) => a * b, 1));
-  const wide: NativeOperand = { data: values, shape: [...shape] };
-  if (precision !== 'f16' && precision !== 'bf16') return wide;
-  const narrow: NativeOperand = {
-    data: new Uint16Array(values.length),
-    dtype: precision,
-    shape: [...shape],
-  };
-  addon().ops('cpu').cast!({ ...narrow, shape: [values.length] }, { ...wide, shape: [values.length] });
-  return narrow;
+  const size = shape.reduce((a, b) => a * b, 1);
+  if (precision !== 'f16' && precision !== 'bf16') return { data: uniform(size), shape: [...shape] };
+  const data = new Uint16Array(size);
+  repeat(data, narrowTable(precision));
+  return { data, dtype: precision, shape: [...shape] };
+}
+
+/** The table in 16 bits. */
+function narrowTable(dtype: 'f16' | 'bf16'): Uint16Array {
+  const data = new Uint16Array(PERIOD);
+  addon().ops('cpu').cast!({ data, dtype, shape: [PERIOD] }, { data: table, shape: [PERIOD] });
+  return data;
+}
+
+/** Fills the array with the period, over and over. */
+function repeat<T extends Float32Array | Uint16Array>(into: T, period: T): void {
+  for (let at = 0; at < into.length; at += PERIOD)
+    into.set(period.subarray(0, into.length - at) as never, at);
 }
