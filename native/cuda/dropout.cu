@@ -22,13 +22,19 @@ __global__ void __launch_bounds__(threads) dropout_kernel(Y* y, const X* x, int6
   const std::array<uint32_t, group> numbers = dropout.numbers(static_cast<uint64_t>(at));
   const uint32_t threshold = dropout.threshold();
   const float scale = dropout.scale();
-  cuda::take_run<wide ? group : 1>(first, first + group < size ? first + group : size, [&](int64_t i, auto run) {
+  const auto drop = [&](int64_t i, auto run) {
     float v[run];
     cuda::load_run(v, x + i);
 #pragma unroll
     for (int j = 0; j < run; ++j) v[j] = numbers[i - first + j] < threshold ? 0.0f : v[j] * scale;
     cuda::store_run(y + i, v);
-  });
+  };
+  if constexpr (wide)
+    cuda::take_run<group>(first, size, drop);
+  else
+#pragma unroll
+    for (int j = 0; j < group; ++j)
+      if (first + j < size) drop(first + j, cuda::Run<1>{});
 }
 
 }  // namespace
