@@ -1,6 +1,6 @@
 // Runs nothing and counts bytes: the schedule of a training step on it tells, in milliseconds, what memory the real one
-// takes. What operations take from the pool for themselves while they run is counted as the CPU takes it
-// (core/workspace.h); the threads' packed panels, some megabytes that are kept, are not.
+// takes. What operations take from the pool for themselves while they run is counted as that kind of device takes it
+// (core/workspace.h); the packed panels of the CPU's threads, some megabytes that are kept, are not.
 #pragma once
 #include <algorithm>
 
@@ -20,6 +20,7 @@ class IdleBackend : public Backend {
 
 class DryBackend final : public IdleBackend {
  public:
+  explicit DryBackend(DeviceKind kind = DeviceKind::cpu) : kind_(kind) {}
   std::string name() const override { return "dry"; }
 
   // Blocks have an address, so that their views are not absent, but no memory. The counts outlive the back end.
@@ -40,14 +41,17 @@ class DryBackend final : public IdleBackend {
   void fast_products() override {}
 
   void classifier(Out, Out, Acc, In x, In, In weight, float, float) override {
-    borrow(ClassifierChunk(x.shape.rows(), weight.shape.rows(), x.shape.width(), x.dtype).bytes());
+    borrow(ClassifierChunk(kind_, x.shape.rows(), weight.shape.rows(), x.shape.width(), x.dtype).bytes());
   }
   void layernorm_backward(Acc, Acc dweight, Acc dbias, In, In x, In, In, In) override {
     const size_t shares = (dweight ? 1 : 0) + (dbias ? 1 : 0);
     borrow(shares * LayernormShares(x.shape.rows()).bytes(x.shape.width()));
   }
   void adafactor(Acc value, Acc, Acc, In, In, AdafactorHyper, Out) override {
-    borrow(AdafactorParts(value.shape).bytes());
+    borrow(kind_ == DeviceKind::gpu ? AdafactorTiles(value.shape).bytes() : AdafactorParts(value.shape).bytes());
+  }
+  void norm(Out, In x) override {
+    if (kind_ == DeviceKind::gpu) borrow(NormShares(x.shape.size()).bytes());
   }
   // The most that one operation took for itself.
   size_t workspace_bytes() const { return workspace_; }
@@ -61,6 +65,7 @@ class DryBackend final : public IdleBackend {
     workspace_ = std::max(workspace_, bytes);
   }
 
+  const DeviceKind kind_;
   std::shared_ptr<Counts> counts_ = std::make_shared<Counts>();
   size_t workspace_ = 0;
 };

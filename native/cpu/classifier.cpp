@@ -57,7 +57,7 @@ void CpuBackend::classifier(Out loss, Out dx, Acc dweight, In x, In labels, In w
   if (count == 0) return;
 
   const bool gradients = (dx || dweight) && scale != 0;
-  const ClassifierChunk space(count, vocab, width, type);
+  const ClassifierChunk space(DeviceKind::cpu, count, vocab, width, type);
   const int64_t chunks = (count + space.rows - 1) / space.rows, chunk = (count + chunks - 1) / chunks;
   const std::shared_ptr<void> memory = allocate(space.bytes());
   auto* const logits = static_cast<float*>(memory.get());

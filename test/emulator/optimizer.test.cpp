@@ -42,6 +42,17 @@ std::vector<Tensor> sgd_step(Operands& make, int64_t n, DType type, float scale)
   make.backend().sgd(value, make.normal({n}), make.filled({1}, scale), 0.1, 0.2, copy);
   return {value, copy};
 }
+std::vector<Tensor> adafactor_step(Operands& make, const Shape& shape, DType type, float scale) {
+  int64_t matrices = 1;
+  for (int i = 0; i + 2 < shape.rank; ++i) matrices *= shape[i];
+  Tensor value = make.normal(shape), copy = make.normal(shape, type);
+  Tensor row = shape.rank > 1 ? squares(make, {matrices * shape[-2]}) : Tensor();
+  Tensor column = squares(make, {matrices * shape[-1]});
+  const Tensor grad = make.normal(shape), factor = make.filled({1}, scale);
+  make.backend().adafactor(value, row, column, grad, factor, {.lr = 0.1, .decay = 0.1, .t = 3}, copy);
+  if (row) return {value, row, column, copy};
+  return {value, column, copy};
+}
 
 }  // namespace
 
@@ -88,6 +99,24 @@ TEST(cuda_adamw_8bit) {
 
 TEST(cuda_adamw_8bit_race) {
   agree("adamw_8bit", 0, [](Operands& make) { return adamw_8bit_step(make, 8200 + 300, DType::BF16, 0.4f, true); });
+}
+
+// Sums are in another order than the CPU's, which can round a 16-bit copy to the other side.
+TEST(cuda_adafactor) {
+  for (const Shape& shape : {Shape{1}, Shape{700}, Shape{5, 7}, Shape{65, 1}, Shape{1, 300}, Shape{70, 1033},
+                             Shape{300, 64}, Shape{4, 3, 520}, Shape{2, 3, 4, 5}}) {
+    for (const DType type : floats)
+      agree("adafactor",
+            type == DType::F32   ? 3e-6
+            : type == DType::F16 ? 5e-4
+                                 : 4e-3,
+            [&](Operands& make) { return adafactor_step(make, shape, type, 0.4f); });
+    agree("adafactor", 0, [&](Operands& make) { return adafactor_step(make, shape, DType::F32, 0); });
+  }
+}
+
+TEST(cuda_adafactor_race) {
+  agree("adafactor", 3e-6, [](Operands& make) { return adafactor_step(make, {2, 33, 140}, DType::F32, 0.4f); });
 }
 
 // Rows of odd length begin where 16 bytes do not.

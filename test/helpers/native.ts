@@ -19,6 +19,7 @@ export function openWith(environment: Record<string, string>, device: string): O
 
 /** Whether products of factors in this storage are made as they are, and what else goes into them is rounded to it first. */
 export function narrowProducts(backend: string, storage: string): boolean {
+  if (backend.startsWith('cuda')) return storage !== 'f32';
   return storage === 'bf16' && /^cpu (avx512bf16|amx)/.test(backend);
 }
 
