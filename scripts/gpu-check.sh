@@ -62,20 +62,23 @@ has_cuda() { # whether an addon has kernels for GPUs in it
   [ -f "$1" ] && grep -q '\.nv_fatbin' "$1"
 }
 
-if [ $emulator = 1 ]; then
-  addon=${WHISPER_TUNE_ADDON:-$root/build/emulator/Release/cuda_emulator.node}
-elif [ -n "${WHISPER_TUNE_ADDON:-}" ]; then
-  addon=$WHISPER_TUNE_ADDON
-elif [ -f $packed/whisper_tune.node ]; then
-  addon=$root/$packed/whisper_tune.node
+first() { # the first of some files that is there
+  for file in "$@"; do [ -f "$file" ] && echo "$file" && return; done
+}
+
+if [ -n "${WHISPER_TUNE_ADDON:-}" ]; then
+  addon=$(realpath "$WHISPER_TUNE_ADDON")
+elif [ $emulator = 1 ]; then
+  addon=$(first "$root/build/emulator/Release/cuda_emulator.node" "$root/$packed/cuda_emulator.node")
 else
-  addon=$root/build/Release/whisper_tune.node
+  addon=$(first "$root/$packed/whisper_tune.node" "$root/build/Release/whisper_tune.node")
   if ! has_cuda "$addon"; then
     echo "no addon with CUDA was packed: building one"
     timeout 300 "$node" scripts/build.mjs --native --cuda || exit 1
+    addon=$root/build/Release/whisper_tune.node
   fi
 fi
-[ -f "$addon" ] || { echo "$addon is not there" >&2; exit 1; }
+[ -f "$addon" ] || { echo "there is no addon: run npm run build:$([ $emulator = 1 ] && echo emulator || echo cuda)" >&2; exit 1; }
 
 python=${PYTHON:-python3}
 if ! "$python" -c 'import torch, transformers' 2>/dev/null; then

@@ -1,5 +1,6 @@
 // Part `environment`: the card, its driver and tools, and the roofs: copying memory, and a large product.
 import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { copyRate, productRate } from '../../dist/bench/device.js';
@@ -19,7 +20,9 @@ function said(command, ...args) {
 
 await part('environment', async ({ record, skip, fail }) => {
   record('date', new Date().toISOString());
-  record('commit', commit());
+  // What travels may be no checkout; pack.mjs says then of what it was made.
+  const packed = join(root, 'build', 'gpu', 'commit');
+  record('commit', commit() ?? (existsSync(packed) ? readFileSync(packed, 'utf8') : undefined));
   record('host', {
     cpu: cpus()[0]?.model.trim(),
     cores: availableParallelism(),

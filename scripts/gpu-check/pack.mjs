@@ -10,9 +10,11 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { commit } from '../../dist/bench/machine.js';
 import { root } from './part.mjs';
 
 /** What such a machine takes along with a checkout, at the most. */
@@ -59,6 +61,7 @@ try {
     copyFileSync(from, join(stage, 'build', 'gpu', name));
     execFileSync('strip', [join(stage, 'build', 'gpu', name)]);
   }
+  writeFileSync(join(stage, 'build', 'gpu', 'commit'), commit() ?? '');
   const archive = join(root, 'build', 'gpu', 'pack.tar.xz');
   rmSync(join(root, 'build', 'gpu'), { recursive: true, force: true });
   mkdirSync(join(root, 'build', 'gpu'), { recursive: true });

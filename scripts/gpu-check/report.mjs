@@ -66,8 +66,13 @@ const { steps, targets = {} } = parts.step ?? {};
 if (steps) {
   const titles = ['step', '', 'batch', 'samples/s', 'aim', 'of measured', 'of nominal', 'GB'];
   const rows = steps.map((step) => {
-    const { who, model, precision, checkpointing, optimizer, compile, batch } = step;
-    const how = [precision, checkpointing !== 'none' && 'checkpointing', compile && 'compiled'];
+    const { who, model, precision, checkpointing, optimizer, compile, graphs, batch } = step;
+    const how = [
+      precision,
+      checkpointing !== 'none' && 'checkpointing',
+      compile && 'compiled',
+      graphs && 'graphs',
+    ];
     const aim = who === 'ours' && checkpointing === 'none' ? targets[model] : undefined;
     const rates = [
       digits(step.samplesPerSecond),

@@ -63,7 +63,8 @@ function rates({ model, precision, batch }, { median }, name) {
 }
 
 async function measureOurs(settings) {
-  const { model, precision } = settings;
+  const { model, precision, graphs = false } = settings;
+  process.env.WHISPER_TUNE_CUDA_GRAPHS = graphs ? '1' : '0'; // read when a model is opened
   return fitting(settings.batch, async (batch) => {
     const bench = benchOf(dimsOf(model), {
       ...settings,
@@ -102,9 +103,15 @@ async function openPeer() {
 }
 
 /** A measurement as its row says it, and in words. */
-function describe(who, { model, precision, checkpointing, optimizer = 'adamw_torch', compile = false }) {
-  const row = { who, model, precision, checkpointing, optimizer, compile, labels: LABELS };
-  const more = [checkpointing !== 'none' && `checkpointing ${checkpointing}`, compile && 'compiled'];
+function describe(who, settings) {
+  const { model, precision, checkpointing } = settings;
+  const { optimizer = 'adamw_torch', compile = false, graphs = false } = settings;
+  const row = { who, model, precision, checkpointing, optimizer, compile, graphs, labels: LABELS };
+  const more = [
+    checkpointing !== 'none' && `checkpointing ${checkpointing}`,
+    compile && 'compiled',
+    graphs && 'graphs',
+  ];
   return { row, words: [who, model, precision, optimizer, ...more].filter(Boolean).join(', ') };
 }
 
@@ -142,6 +149,7 @@ await part('step', async ({ record, add, skip, fail, left }) => {
     if (found && (found.batch < batch || found.peakBytes > bytes))
       fail(`${model} at batch ${batch} takes ${found.peakBytes} bytes at batch ${found.batch}, of ${bytes}`);
   }
+  await all(ours, { ...plain, graphs: true });
   await all(ours, { ...plain, precision: 'f16' });
   await all(theirs, { ...plain, compile: true }, ENOUGH_TO_COMPILE);
   await all(theirs, { ...plain, checkpointing: 'all' });
