@@ -10,9 +10,9 @@
 namespace whisper::cuda {
 namespace {
 
-using Large = MmaTile<128, 256, 64, 64>;
-using Middle = MmaTile<128, 128, 64, 64>;
-using Small = MmaTile<64, 64, 32, 32>;
+using Large = MmaTile<128, 256, 64, 64, 1>;
+using Middle = MmaTile<128, 128, 64, 64, 2>;
+using Small = MmaTile<64, 64, 32, 32, 4>;
 
 // A tile's share of full speed is an estimate: the smaller it is, the more often each element of a factor is read.
 constexpr TileKind kinds[] = {

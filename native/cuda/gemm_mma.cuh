@@ -8,9 +8,11 @@ namespace whisper::cuda {
 
 constexpr int stages = 4;
 
-// A tile of C, and the part of it that is a warp's.
-template <int rows_, int columns_, int warp_rows_, int warp_columns_>
+// A tile of C, the part of it that is a warp's, and how many blocks a processor is to have room for: without that
+// number the compiler spills registers of the small tile for the sake of a sixth block.
+template <int rows_, int columns_, int warp_rows_, int warp_columns_, int blocks_>
 struct MmaTile {
+  static constexpr int blocks = blocks_;
   static constexpr int rows = rows_, columns = columns_, warp_rows = warp_rows_, warp_columns = warp_columns_;
   static constexpr int warps_across = columns / warp_columns, warps = rows / warp_rows * warps_across;
   static constexpr int threads = warps * 32;
@@ -116,7 +118,7 @@ GPU_FUNCTION void finish_strips(const Epilogue& epilogue, const MmaSums<Tile>& s
 }
 
 template <class T, Factor::Direction a_direction, Factor::Direction b_direction, class Tile, bool aligned>
-__global__ void __launch_bounds__(Tile::threads) mma_kernel(const __grid_constant__ TiledProduct p) {
+__global__ void __launch_bounds__(Tile::threads, Tile::blocks) mma_kernel(const __grid_constant__ TiledProduct p) {
   const Part part = part_of<a_direction, Tile::rows, Tile::columns>(p);
   if (part.row >= part.rows) return;
 
