@@ -37,9 +37,9 @@ struct FlashBackwardKeys {
 };
 
 // dK and dV of 64 keys. Scores are made transposed, Sᵀ = K·Qᵀ and dPᵀ = V·dOᵀ, so that Pᵀ and dSᵀ are the factors A of
-// dV and dK as they come.
+// dV and dK as they come. Three blocks fit into a processor, two with dropout.
 template <class T, bool dropped>
-__global__ void __launch_bounds__(FlashBackwardKeys::threads)
+__global__ void __launch_bounds__(FlashBackwardKeys::threads, dropped ? 2 : 3)
     flash_backward_keys_kernel(HeadsOf<T> dk_heads, HeadsOf<T> dv_heads, HeadsOf<const T> d_o_heads,
                                HeadsOf<const T> q_heads, HeadsOf<const T> k_heads, HeadsOf<const T> v_heads,
                                QueryStatistics statistics, AttentionSize size, DropoutFactors dropout) {
@@ -57,21 +57,22 @@ __global__ void __launch_bounds__(FlashBackwardKeys::threads)
                           v = v_heads.head(blockIdx.z, blockIdx.y, head_width),
                           d_o = d_o_heads.head(blockIdx.z, blockIdx.y, head_width);
   const int head = static_cast<int>(blockIdx.z * size.heads + blockIdx.y);
-  const QueryStatistics of_head = statistics.head(head * size.time);
   const int s0 = static_cast<int>(blockIdx.x) * Tile::keys, first_key = warp() * 16;
   const int first_step = static_cast<int>(size.first_to_see(s0)) / queries, steps = (q.count + queries - 1) / queries;
 
+  // A thread loads one number of what is known of the queries.
+  static_assert(threads == 2 * queries);
+  const int my_query = threadIdx.x % queries;
+  float* const known_tiles = threadIdx.x < queries ? lse2_tiles : delta_tiles;
+  const float* const known = (threadIdx.x < queries ? statistics.lse2 : statistics.delta) + head * size.time;
   // Queries that do not exist are zero, and so are what is known of them and what they add to dK and dV.
   const auto load_queries = [&](int step) {
-    const int at = step % 2 * queries;
+    const int at = step % 2 * queries, t = step * queries + my_query;
     load_tile<queries, threads>(q_tiles + at * head_width, q, step * queries);
     load_tile<queries, threads>(d_o_tiles + at * head_width, d_o, step * queries);
-    const int r = threadIdx.x % queries, t = step * queries + r;
     const bool exists = t < q.count;
-    const float* const from = threadIdx.x < queries ? of_head.lse2 : of_head.delta;
-    copy_async4((threadIdx.x < queries ? lse2_tiles : delta_tiles) + at + r, from + (exists ? t : 0), exists ? 4 : 0);
+    copy_async4(known_tiles + at + my_query, known + (exists ? t : 0), exists ? 4 : 0);
   };
-  static_assert(threads == 2 * queries);
   load_tile<Tile::keys, threads>(k_tile, k, s0);
   load_tile<Tile::keys, threads>(v_tile, v, s0);
   if (first_step < steps) load_queries(first_step);
