@@ -1,9 +1,14 @@
 # The addon as `npm install` in a clone builds it. Sources: native/sources.gypi. CMakeLists.txt is the developers' build.
 {
   "includes": ["native/sources.gypi"],
+  "variables": {
+    # What scripts/build-cuda.mjs made, and CUDA's static runtime. Without them the addon has no CUDA.
+    "cuda_object%": "",
+    "cuda_runtime%": "",
+  },
   "targets": [{
     "target_name": "whisper_tune",
-    "sources": ["<@(native_sources)", "<@(no_cuda_sources)", "<@(binding_sources)"],
+    "sources": ["<@(native_sources)", "<@(binding_sources)"],
     "dependencies": ["<!(node -p \"require('node-addon-api').targets\"):node_addon_api_except_all"],
     "include_dirs": ["native", "bindings"],
     "defines": [
@@ -19,6 +24,12 @@
     "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fno-rtti"],
     "cflags_cc": ["-std=c++20", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-restrict"],
     "conditions": [
+      ["cuda_object!=''", {
+        "sources": ["<(cuda_object)"],
+        "libraries": ["<(cuda_runtime)", "-ldl", "-lpthread", "-lrt"],
+      }, {
+        "sources": ["<@(no_cuda_sources)"],
+      }],
       ["OS=='linux'", {
         # The C++ library goes inside, hidden, so that the binary asks the machine for glibc only. "nodelete": a worker
         # thread that ends unloads its addons, and the threads of the CPU back end must not lose their code.

@@ -1,12 +1,14 @@
 // Builds what `npm install` in a clone needs: the native addon (node-gyp) and the TypeScript (tsc).
-// Flags: --native or --ts build only that part; --force rebuilds the addon from nothing.
-// The addon is CPU-only today; WHISPER_TUNE_JOBS sets the number of parallel compilers (default: all cores).
+// Flags: --native or --ts build only that part; --force rebuilds the addon from nothing; --cuda is WHISPER_TUNE_CUDA=1.
+// CUDA is compiled in where this machine has nvcc and an NVIDIA driver, or where WHISPER_TUNE_CUDA=1 asks for it
+// (docs/cuda.md). WHISPER_TUNE_JOBS sets the number of parallel compilers (default: all cores).
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { buildCuda, jobsOf } from './build-cuda.mjs';
+import { cudaToolkit } from './cuda/toolkit.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const prefix = join(dirname(process.execPath), '..'); // where this Node is installed
@@ -40,13 +42,17 @@ function run(name, command, args, env = {}) {
   });
   if (result.status === 0) return;
   process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}\n`);
-  process.stderr.write(`whisper-tune: ${name} failed${result.error ? `: ${result.error.message}` : ''}\n`);
+  stop(`${name} failed${result.error ? `: ${result.error.message}` : ''}`);
+}
+
+function stop(message) {
+  process.stderr.write(`whisper-tune: ${message}\n`);
   process.exit(1);
 }
 
-// One build of the addon at a time in this folder: two at once would write the same object files.
+// One build of the addon at a time in this checkout: two at once would write the same object files.
 async function lock() {
-  const file = join(root, 'node_modules', '.whisper-tune-build.lock');
+  const file = join(root, '.build.lock');
   for (;;) {
     try {
       writeFileSync(file, String(process.pid), { flag: 'wx' });
@@ -71,16 +77,36 @@ function running(file) {
   }
 }
 
-function buildNative() {
-  const jobs = process.env.WHISPER_TUNE_JOBS ?? String(availableParallelism());
-  const commands = flags.has('--force') ? ['rebuild'] : ['configure', 'build'];
-  run(
-    'building the addon (node-gyp; it needs python3, make and a C++20 compiler)',
-    process.execPath,
-    [nodeGyp(), ...commands, '--loglevel=error', ...nodeDir()],
-    { JOBS: jobs, npm_config_jobs: jobs }, // node-gyp's default is one compiler at a time
-  );
-  built.push('native addon (CPU)');
+async function buildNative() {
+  const jobs = String(jobsOf(process.env));
+  const gyp = (...args) =>
+    run(
+      'building the addon (node-gyp; it needs python3, make and a C++20 compiler)',
+      process.execPath,
+      [nodeGyp(), ...args],
+      { JOBS: jobs, npm_config_jobs: jobs }, // node-gyp's default is one compiler at a time
+    );
+  if (flags.has('--force')) gyp('clean', '--loglevel=error');
+  const cuda = await compileCuda();
+  gyp('configure', 'build', '--loglevel=error', ...nodeDir(), '--', ...cuda.definitions);
+  built.push(`native addon (${cuda.what})`);
+}
+
+// The addon's part for GPUs, where one is asked for, and how binding.gyp is told of it.
+async function compileCuda() {
+  const env = flags.has('--cuda') ? { ...process.env, WHISPER_TUNE_CUDA: '1' } : process.env;
+  try {
+    const toolkit = cudaToolkit(env);
+    if (!toolkit) return { what: 'CPU', definitions: [] };
+    const { object } = await buildCuda(toolkit, jobsOf(env), (line) => console.log(`whisper-tune: ${line}`));
+    const names = toolkit.architectures.map(({ name, ptx }) => `${ptx ? 'compute' : 'sm'}_${name}`);
+    return {
+      what: `CPU and CUDA for ${names.join(', ')}`,
+      definitions: [`-Dcuda_object=${object}`, `-Dcuda_runtime=${toolkit.runtime}`],
+    };
+  } catch (error) {
+    return stop(error.message);
+  }
 }
 
 function buildTypeScript() {
@@ -95,7 +121,7 @@ function buildTypeScript() {
 // In the tarball there is nothing to compile: the addon comes in a platform package.
 if ((all || flags.has('--native')) && existsSync(join(root, 'binding.gyp'))) {
   await lock();
-  buildNative();
+  await buildNative();
 }
 if ((all || flags.has('--ts')) && existsSync(join(root, 'src'))) buildTypeScript();
 const seconds = ((performance.now() - started) / 1000).toFixed(1);

@@ -6,7 +6,10 @@
 namespace whisper::gpu {
 namespace {
 
-constexpr const char* remedy = ": install driver 580 or newer, or use the device \"cpu\"";
+// The first driver of a major version of CUDA serves all of its runtimes.
+std::string remedy(int needed) {
+  return std::string(": install driver ") + (needed >= 13000 ? "580" : "525") + " or newer, or use the device \"cpu\"";
+}
 
 std::string version(int cuda) { return std::to_string(cuda / 1000) + "." + std::to_string(cuda % 1000 / 10); }
 
@@ -37,12 +40,11 @@ std::string driver_release(std::istream& lines) {
 }
 
 std::string why_no_gpu(int cuda, int needed, const std::string& release, const std::string& error) {
-  if (cuda == 0 && release.empty()) return std::string("there is no NVIDIA driver") + remedy;
+  if (cuda == 0 && release.empty()) return std::string("there is no NVIDIA driver") + remedy(needed);
   const std::string driver = release.empty() ? "the NVIDIA driver" : "the NVIDIA driver " + release;
-  // Within one major version of CUDA every driver serves every runtime.
   if (cuda / 1000 < needed / 1000) {
     const std::string serves = cuda ? " serves CUDA " + version(cuda) : " is there but does not answer";
-    return driver + serves + ", and this build needs " + version(needed) + remedy;
+    return driver + serves + ", and this build needs " + version(needed) + remedy(needed);
   }
   return driver + (error.empty() ? std::string(" has no GPU") : " answers: " + error) +
          "; nvidia-smi lists the GPUs it has, and CUDA_VISIBLE_DEVICES hides others; or use the device \"cpu\"";

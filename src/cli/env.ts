@@ -2,7 +2,8 @@
 
 import { ffmpegVersion } from '../data/decode/ffmpeg.js';
 import { ownFormats } from '../data/index.js';
-import { addon, type NativeDims } from '../native.js';
+import { addon, type NativeDims, type NativeGpu } from '../native.js';
+import { formatBytes } from '../train/memory/bytes.js';
 import { type Command, commonOptions, writeJson } from './command.js';
 
 const options = { ...commonOptions };
@@ -31,7 +32,7 @@ export const envCommand: Command<typeof options> = {
   positionals: [],
   options,
   async run({ options, terminal }) {
-    const { version, ...device } = addon().deviceInfo();
+    const { version, gpus, ...device } = addon().deviceInfo();
     const ffmpeg = await ffmpegVersion();
     const forward = await forwardPass();
     const report = {
@@ -39,13 +40,15 @@ export const envCommand: Command<typeof options> = {
       node: process.version,
       platform: `${process.platform}-${process.arch}`,
       ...device,
+      gpus,
       decoders: ownFormats,
       ffmpeg: ffmpeg ?? null,
       forward,
     };
     if (options.json) writeJson(terminal, report);
     else {
-      for (const [name, value] of Object.entries(report)) terminal.out(`${name.padEnd(10)} ${show(value)}\n`);
+      const lines = { ...report, gpus: gpus.length > 0 ? gpus.map(describeGpu) : 'none' };
+      for (const [name, value] of Object.entries(lines)) terminal.out(`${name.padEnd(10)} ${show(value)}\n`);
     }
     return forward.ok ? 0 : 1;
   },
@@ -69,6 +72,12 @@ async function forwardPass(): Promise<{ ok: boolean; detail: string }> {
   } catch (error) {
     return { ok: false, detail: (error as Error).message };
   }
+}
+
+/** For example `cuda:0 NVIDIA H200 (150 GB, compute capability 9.0)`. */
+function describeGpu({ device, name, memory, capability, problem }: NativeGpu): string {
+  const words = `${device} ${name} (${formatBytes(memory)}, compute capability ${capability})`;
+  return problem ? `${words}: ${problem}` : words;
 }
 
 function show(value: unknown): string {

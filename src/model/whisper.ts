@@ -12,6 +12,7 @@ import {
   type Precision,
 } from '../native.js';
 import { WhisperTokenizer } from '../processor/tokenizer.js';
+import { formatBytes } from '../train/memory/bytes.js';
 import { cancellable } from './cancel.js';
 import { checkModelFolder, weightFiles, writeFiles, writeFolder } from './checkpoint.js';
 import { type ModelConfig, nativeDims, readModelConfig, windowSamples } from './config.js';
@@ -24,7 +25,7 @@ import { type Generated, type GenerateOptions, nativeOptions, textOf } from './g
 import { type PreprocessorConfig, readPreprocessorConfig } from './preprocessor-config.js';
 
 export interface LoadOptions {
-  /** `auto` (the best there is) or `cpu`. Default: `auto`. */
+  /** `auto` (the first GPU if there is one, else the CPU), `cpu`, `cuda` or `cuda:N`. Default: `auto`. */
   device?: string | undefined;
   /**
    * Type of weights in products and of stored activations. Sums, masters and optimizer states are in f32 with each.
@@ -251,12 +252,21 @@ async function open(
   const tokenizer = await WhisperTokenizer.fromPretrained(folder);
   checkTokens(folder, config, tokenizer);
   const generation = completeGenerationConfig(await readGenerationConfig(folder), config, tokenizer);
-  const native = await addon().openModel(device, nativeDims(config), precision, trainable);
+  const dims = nativeDims(config);
+  let native: NativeModel | undefined;
   try {
+    native = await addon().openModel(device, dims, precision, trainable);
     await fill(native);
   } catch (error) {
-    await native.dispose();
-    throw error;
+    await native?.dispose();
+    if (!(error instanceof WhisperError) || error.code !== 'ERR_OUT_OF_MEMORY') throw error;
+    const plan = await addon().plan(dims, { batch: 1, labels: 1, training: trainable, precision });
+    const bytes = formatBytes(plan.weights + plan.masters);
+    throw new WhisperError(
+      'ERR_OUT_OF_MEMORY',
+      `${folder}: the weights in ${precision} take ${bytes} by plan: ${error.message}`,
+      { cause: error },
+    );
   }
   return new Whisper({ folder, config, generation, preprocessor, tokenizer, precision, native });
 }

@@ -25,7 +25,7 @@ export const modelOptions = {
     ['hf', 'fan_in'],
     undefined,
   ),
-  device: string('where to compute: auto or cpu', 'auto'),
+  device: string('where to compute: auto (a GPU if there is one), cpu, cuda or cuda:N', 'auto'),
 };
 
 /** In which precision a model computes. */

@@ -3,7 +3,7 @@ import { freemem } from 'node:os';
 import { WhisperError } from '../../errors.js';
 import type { ModelSizes } from '../../model/sizes.js';
 import { addon, type NativePlan, type NativeTrainingOptions, type Precision } from '../../native.js';
-import { formatBudget } from './bytes.js';
+import { formatBudget, formatBytes } from './bytes.js';
 
 /** A training as far as its memory depends on it, but for the rows of a micro-batch. */
 export interface Workload extends ModelSizes {
@@ -64,6 +64,29 @@ export function divisors(count: number): number[] {
 export function availableBytes(held: number): number {
   const available = process.availableMemory?.() ?? freemem();
   return held + Math.floor(0.8 * available);
+}
+
+/**
+ * What a run may plan with on a GPU: what the model holds, and nine tenths of what the card can give besides. The rest is
+ * for gaps between blocks of different sizes.
+ */
+export function availableOnDevice(held: number, available: number): number {
+  return held + Math.floor(0.9 * available);
+}
+
+/** A plan in words: what a step with so many rows takes. */
+export function describePlan({
+  peak,
+  weights,
+  masters,
+  gradients,
+  optimizer,
+  activations,
+}: NativePlan): string {
+  const parts = Object.entries({ weights, masters, gradients, optimizer, activations })
+    .filter(([, bytes]) => bytes > 0)
+    .map(([name, bytes]) => `${name} ${formatBytes(bytes)}`);
+  return `${formatBytes(peak)} (${parts.join(', ')})`;
 }
 
 /** Options that may spare memory, and what each makes of a workload that does not have it. */

@@ -9,7 +9,9 @@ import type { RunState } from '../state.js';
 import { formatBytes, parseBytes } from './bytes.js';
 import {
   availableBytes,
+  availableOnDevice,
   bytesFor,
+  describePlan,
   divisors,
   largestFitting,
   planStep,
@@ -57,8 +59,7 @@ export class RunMemory {
     if (!this.halves) run.rowsAtOnce = undefined;
     if (memoryBudget === undefined && !autoBatch) return undefined;
     const { native } = this.#model;
-    const held = (await native.memory()).live;
-    const budget = memoryBudget === undefined ? availableBytes(held) : parseBytes(memoryBudget);
+    const budget = memoryBudget === undefined ? await this.#available() : parseBytes(memoryBudget);
     if (bytesFor(await planStep(this.#workload, 1)) > budget) {
       const what = memoryBudget === undefined ? 'the memory available' : 'memory_budget';
       throw new WhisperError(
@@ -76,13 +77,26 @@ export class RunMemory {
     if (this.#budget !== undefined) await this.#model.native.limitMemory(0);
   }
 
-  /** How an error goes on when `rows` rows were too many. */
+  /**
+   * How an error goes on when `rows` rows were too many: with the plan of such a step beside the memory there is, and what
+   * would help.
+   */
   async shortage(rows: number): Promise<string> {
-    const where = this.#budget === undefined ? 'memory' : formatBytes(this.#budget);
+    const { available } = await this.#model.native.memory();
+    const card = available > 0 ? `the memory of ${this.#model.device}` : 'memory';
+    const where = this.#budget === undefined ? card : formatBytes(this.#budget);
     const what = rows === 1 ? 'one row does' : `micro-batches of ${rows} rows do`;
+    const plan = `a step is planned to take ${describePlan(await planStep(this.#workload, rows))}`;
+    const room = available > 0 ? ` and ${formatBytes(await this.#available())} are there` : '';
     const smaller = 'auto_batch and auto_find_batch_size go on with smaller micro-batches; ';
     const help = await smallestBudget(this.#workload);
-    return `${what} not fit ${where}: ${rows > 1 && !this.halves ? smaller : ''}${help}`;
+    return `${what} not fit ${where}: ${plan}${room}; ${rows > 1 && !this.halves ? smaller : ''}${help}`;
+  }
+
+  /** What the model could hold: of its GPU's memory, or of the system's. */
+  async #available(): Promise<number> {
+    const { live, available } = await this.#model.native.memory();
+    return available > 0 ? availableOnDevice(live, available) : availableBytes(live);
   }
 
   async #chooseRows(run: RunState, budget: number): Promise<PlanEvent> {

@@ -199,7 +199,7 @@ describe('memory that does not suffice', () => {
       code: 'ERR_OUT_OF_MEMORY',
       message: expect.stringMatching(
         new RegExp(
-          '^update 3: one row does not fit memory: the smallest memory_budget that works is [\\d.]+MB .*; the model of ' +
+          '^update 3: one row does not fit memory: a step is planned to take [\\d.]+ MB \\(weights .*\\); the smallest memory_budget that works is [\\d.]+MB .*; the model of ' +
             `update 2 is in ${join(outputDir, 'checkpoint-2')}$`,
         ),
       ),
@@ -217,7 +217,7 @@ describe('memory that does not suffice', () => {
     await expect(attempt).rejects.toMatchObject({
       code: 'ERR_OUT_OF_MEMORY',
       message: expect.stringMatching(
-        /^update 1: micro-batches of 6 rows do not fit memory: auto_batch and auto_find_batch_size go on with smaller micro-batches; the smallest/,
+        /^update 1: micro-batches of 6 rows do not fit memory: a step is planned to take [\d.]+ MB \(weights .*\); auto_batch and auto_find_batch_size go on with smaller micro-batches; the smallest/,
       ),
     });
   });
