@@ -121,6 +121,9 @@
     "hopper_sources": [
       "native/cuda/gemm_wgmma.cu"
     ],
+    "no_hopper_sources": [
+      "native/cuda/gemm_wgmma_absent.cpp"
+    ],
     "no_cuda_sources": [
       "native/cuda/absent.cpp"
     ],

@@ -27,25 +27,26 @@ const FLAGS = [
 /** @typedef {{ source: string, object: string, flags: string[] }} Unit a file to compile */
 
 /**
- * What is compiled for some architectures. Files for Hopper alone are compiled for sm_90a, and where that is not among them
- * the files that say so take their place.
+ * What is compiled for some architectures. Those of the CUDA sources that are for Hopper alone are compiled for sm_90a, and
+ * where that is not among them the files that say so take their place.
  *
  * @param {Record<string, string[]>} lists of native/sources.gypi
  * @param {import('./cuda/toolkit.mjs').Architecture[]} architectures
  * @returns {Unit[]}
  */
 export function unitsOf(lists, architectures) {
-  const unit = (list, targets) =>
-    (lists[list] ?? []).map((source) => ({
+  const { cuda_sources, gpu_sources, hopper_sources = [], no_hopper_sources = [] } = lists;
+  const units = (sources, targets) =>
+    sources.map((source) => ({
       source,
       object: join(folder, `${relative('native/cuda', source)}.o`),
       flags: [...FLAGS, ...targets.flatMap(codeOf)],
     }));
+  const everywhere = [...cuda_sources, ...gpu_sources].filter((source) => !hopper_sources.includes(source));
   const hopper = architectures.filter(({ name, ptx }) => name === '90a' && !ptx);
   return [
-    ...unit('cuda_sources', architectures),
-    ...unit('gpu_sources', architectures),
-    ...(hopper.length > 0 ? unit('hopper_sources', hopper) : unit('no_hopper_sources', architectures)),
+    ...units(everywhere, architectures),
+    ...(hopper.length > 0 ? units(hopper_sources, hopper) : units(no_hopper_sources, architectures)),
   ];
 }
 

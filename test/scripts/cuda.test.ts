@@ -87,7 +87,7 @@ describe('CUDA is compiled in', () => {
 
 describe('what is compiled', () => {
   const lists = {
-    cuda_sources: ['native/cuda/add.cu'],
+    cuda_sources: ['native/cuda/add.cu', 'native/cuda/wgmma.cu'],
     gpu_sources: ['native/cuda/gpu/device.cu'],
     hopper_sources: ['native/cuda/wgmma.cu'],
     no_hopper_sources: ['native/cuda/no_wgmma.cpp'],
