@@ -17,7 +17,7 @@ cd "$(dirname "$0")/.." || exit 1
 root=$PWD
 packed=build/gpu
 parts=scripts/gpu-check
-limit=540 # seconds for everything
+limit=530 # seconds for everything
 declare -A seconds=([environment]=45 [conformance]=20 [ops]=100 [kernels]=80 [step]=190 [train]=45 [sanitizer]=60)
 order=(environment conformance ops kernels step train sanitizer)
 

@@ -14,7 +14,6 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { commit } from '../../dist/bench/machine.js';
 import { root } from './part.mjs';
 
 /** What such a machine takes along with a checkout, at the most. */
@@ -43,6 +42,8 @@ if (!existsSync(addon) || !readFileSync(addon).includes('.nv_fatbin'))
 const emulator = join(root, 'build', 'emulator', 'Release', 'cuda_emulator.node');
 if (!existsSync(emulator)) throw new Error(`${emulator} is not there: run npm run build:emulator`);
 execFileSync(process.execPath, ['scripts/build.mjs', '--ts'], { cwd: root, stdio: 'inherit' });
+
+const { commit } = await import('../../dist/bench/machine.js'); // which was just compiled
 
 const stage = mkdtempSync(join(tmpdir(), 'whisper-tune-pack-'));
 try {
