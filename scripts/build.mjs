@@ -88,7 +88,8 @@ async function buildNative() {
     );
   if (flags.has('--force')) gyp('clean', '--loglevel=error');
   const cuda = await compileCuda();
-  gyp('configure', 'build', '--loglevel=error', ...nodeDir(), '--', ...cuda.definitions);
+  gyp('configure', '--loglevel=error', ...nodeDir(), '--', ...cuda.definitions);
+  gyp('build', '--loglevel=error', ...nodeDir());
   built.push(`native addon (${cuda.what})`);
 }
 
