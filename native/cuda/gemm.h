@@ -46,14 +46,16 @@ struct Product {
   Rows c;
   const float* bias = nullptr;
   bool add = false;
-  Rows gelu = {};  // [m, n], if present: GELU of C as it is stored
-  Rows gelu_input =
-      {};  // [m, n], if present: C = round(A·B)·GELU'(gelu_input), rounded to the dtype of C before and after
+  // Of a C in the dtype of the factors, each [m, n] if present:
+  // GELU of C as it is stored, in the dtype of C or in f32;
+  Rows gelu = {};
+  // C = round(A·B)·GELU'(gelu_input), rounded to the dtype of C, which gelu_input has too, before and after.
+  Rows gelu_input = {};
   // In device memory, if present: of the rows of A read across, or of the steps of k if A is read along, only the first
   // live[0] exist. Rows of C beyond are left as they are.
   const int32_t* live = nullptr;
 };
-// In the three forms above. Sizes are below 2³¹.
+// In the three forms above; sizes are below 2³⁰.
 void gemm(CudaBackend& backend, const char* op, const Product& product);
 
 // sums[j] += Σ over the rows of source[r][j] for j < columns, in a fixed order.
