@@ -9,7 +9,9 @@ import { parseBytes } from '../../../src/train/memory/bytes.js';
 import { estimate } from '../../../src/train/memory/estimate.js';
 import {
   availableBytes,
+  availableOnDevice,
   bytesFor,
+  describePlan,
   divisors,
   largestFitting,
   planStep,
@@ -54,6 +56,17 @@ describe('the plan of a run', () => {
     expect(await largestFitting(workload, divisors(12), await bytes(5))).toMatchObject({ rows: 4 });
     expect(await largestFitting(workload, divisors(12), await bytes(12))).toMatchObject({ rows: 12 });
     expect(await largestFitting(workload, divisors(12), (await bytes(1)) - 1)).toBeUndefined();
+  });
+
+  it('takes nine tenths of what a GPU can give, and what the model holds already', () => {
+    expect(availableOnDevice(3e9, 10e9)).toBe(12e9);
+  });
+
+  it('is told in words, without what it does not have', async () => {
+    const words = describePlan(await planStep(workload, 2));
+    expect(words).toMatch(
+      /^[\d.]+ MB \(weights [\d.]+ [kM]B, gradients [\d.]+ [kM]B, optimizer [\d.]+ [kM]B, activations [\d.]+ MB\)$/,
+    );
   });
 
   it('takes four fifths of what the machine can give, and what the model holds already', () => {
