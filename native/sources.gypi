@@ -89,6 +89,7 @@
       "native/cuda/cast.cu",
       "native/cuda/classifier.cu",
       "native/cuda/column_sums.cu",
+      "native/cuda/cublaslt.cpp",
       "native/cuda/cuda_backend.cpp",
       "native/cuda/driver.cpp",
       "native/cuda/dropout.cu",
@@ -100,6 +101,8 @@
       "native/cuda/gather.cu",
       "native/cuda/gelu.cu",
       "native/cuda/gemm.cu",
+      "native/cuda/gemm_choice.cpp",
+      "native/cuda/gemm_cublaslt.cpp",
       "native/cuda/gemm_f32.cu",
       "native/cuda/gemm_few_rows.cu",
       "native/cuda/gemm_mma.cu",
@@ -131,12 +134,14 @@
       "native/cuda/gpu/device.cu",
       "native/cuda/gpu/graph.cu",
       "native/cuda/gpu/tile_map.cu",
+      "native/cuda/gpu/timer.cu",
       "native/cuda/open.cu"
     ],
     "emulator_sources": [
       "test/emulator/emulator.cpp",
       "test/emulator/gpu/device.cpp",
       "test/emulator/gpu/tile_map.cpp",
+      "test/emulator/gpu/timer.cpp",
       "test/emulator/open.cpp"
     ]
   }

@@ -1,4 +1,4 @@
-// The ways to make a product, of which gemm() takes the first that can.
+// The ways to make a product. gemm_choice.h says which is taken.
 #pragma once
 #include "cuda/device.h"
 #include "cuda/gemm.h"
@@ -19,8 +19,8 @@ extern const GemmCandidate gemm_few_rows;  // up to 32 rows of C, as in decoding
 extern const GemmCandidate gemm_mma;       // f16 and bf16 on tensor cores
 extern const GemmCandidate gemm_f32;       // f32, not rounded on the way
 
-// Faster where they can: f16 and bf16, addresses and distances of rows in multiples of 16 bytes, no overlaps, no
-// `live`.
-extern const GemmCandidate gemm_wgmma;  // by warpgroups, on sm_90 alone
+// f16 and bf16, addresses and distances of rows in multiples of 16 bytes, no overlaps, no `live`.
+extern const GemmCandidate gemm_wgmma;     // by warpgroups, on sm_90 alone
+extern const GemmCandidate gemm_cublaslt;  // by NVIDIA's library, where it is found
 
 }  // namespace whisper::cuda

@@ -32,8 +32,8 @@ bool is_matrix(const Factor& f, int64_t rows, int64_t steps) {
 bool supports(const gpu::Properties& gpu, const Product& p) {
   const DType type = p.a.rows.dtype;
   return gpu.capability == 90 && gpu.shared >= shared_bytes(256) && size_of(type) == 2 && p.b.rows.dtype == type &&
-         !(p.a.direction == Factor::Along && p.b.direction == Factor::Across) && p.m > 0 && p.n > 0 && p.k > 0 &&
-         !p.live && is_matrix(p.a, p.m, p.k) && is_matrix(p.b, p.n, p.k);
+         has_form(p) && p.m > 0 && p.n > 0 && p.k > 0 && !p.live && is_matrix(p.a, p.m, p.k) &&
+         is_matrix(p.b, p.n, p.k);
 }
 
 template <class T, int width, Major a_major, Major b_major>

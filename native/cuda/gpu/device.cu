@@ -278,6 +278,7 @@ void Device::abandon_graph() {
 }
 
 void* Device::stream() {
+  state_->use("stream");
   state_->submit();
   return state_->stream;
 }
