@@ -10,7 +10,7 @@
 # says what is in it. Exit code 1 if a part failed. What is missing (torch, nvcc, compute-sanitizer) leaves out what needs it.
 #
 #   NODE, PYTHON          the interpreters (default: node, else the packed one; python3)
-#   WHISPER_TUNE_ADDON    the addon (default: the packed one, else the one in build/Release, which is built where it has no CUDA)
+#   WHISPER_TUNE_ADDON    the addon (default: the one in build/Release if it has CUDA, else the packed one, else one built here)
 #   DEVICE                the GPU (default cuda:0)
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -71,11 +71,15 @@ if [ -n "${WHISPER_TUNE_ADDON:-}" ]; then
 elif [ $emulator = 1 ]; then
   addon=$(first "$root/build/emulator/Release/cuda_emulator.node" "$root/$packed/cuda_emulator.node")
 else
-  addon=$(first "$root/$packed/whisper_tune.node" "$root/build/Release/whisper_tune.node")
-  if ! has_cuda "$addon"; then
+  built=$root/build/Release/whisper_tune.node
+  if has_cuda "$built"; then
+    addon=$built
+  elif [ -f $packed/whisper_tune.node ]; then
+    addon=$root/$packed/whisper_tune.node
+  else
     echo "no addon with CUDA was packed: building one"
     timeout 300 "$node" scripts/build.mjs --native --cuda || exit 1
-    addon=$root/build/Release/whisper_tune.node
+    addon=$built
   fi
 fi
 [ -f "$addon" ] || { echo "there is no addon: run npm run build:$([ $emulator = 1 ] && echo emulator || echo cuda)" >&2; exit 1; }

@@ -7,7 +7,7 @@ import { WhisperError } from '../../dist/errors.js';
 import { addon } from '../../dist/native.js';
 import { device, firstLine, part, root, toyDims } from './part.mjs';
 
-const EMULATOR = ['build/gpu/cuda_emulator.node', 'build/emulator/Release/cuda_emulator.node'];
+const EMULATOR = ['build/emulator/Release/cuda_emulator.node', 'build/gpu/cuda_emulator.node'];
 
 /**
  * Both make the same arithmetic but for what hardware does in its own way: sums within a tensor core's product, exp2 and
