@@ -65,4 +65,12 @@ struct DropoutFactors {
   GPU_FUNCTION float factor(uint32_t drawn) const { return drawn < threshold ? 0.0f : kept; }
 };
 
+// dS of one element of the backward pass (flash_backward.cuh), and M∘P in place of its score. `factor` is its M.
+GPU_FUNCTION float score_gradient(float& score, float dp, float scale, float lse2, float delta, float factor,
+                                  bool seen) {
+  const float p = seen ? fast_exp2(fmaf(score, scale, -lse2)) : 0.0f;
+  score = p * factor;
+  return p * (dp * factor - delta);
+}
+
 }  // namespace whisper::cuda

@@ -110,19 +110,6 @@ __global__ void __launch_bounds__(threads)
   store_plain(o_heads.head(blockIdx.z, blockIdx.y, width), t0, place.column, width, out, sum);
 }
 
-// P and dS of a tile in place of S and dP; a query whose row or column of the tile is r has lse2[r] and delta[r].
-struct Gradient {
-  float scale;
-  bool dropped;
-
-  // `factors` are dropout's, if there is any.
-  GPU_FUNCTION void element(float& s, float& dp, bool seen, float lse2, float delta, const float* factor) const {
-    const float m = dropped ? *factor : 1.0f, p = seen ? fast_exp2(fmaf(s, scale, -lse2)) : 0.0f;
-    s = p * m;
-    dp = p * (dp * m - delta);
-  }
-};
-
 // dK and dV of 64 keys, whose scores are transposed: rows are keys.
 template <class T>
 __global__ void __launch_bounds__(threads)
@@ -142,7 +129,6 @@ __global__ void __launch_bounds__(threads)
                           v = v_heads.head(blockIdx.z, blockIdx.y, width),
                           d_o = d_o_heads.head(blockIdx.z, blockIdx.y, width);
   const int s0 = place.first;
-  const Gradient gradient{size.scale * log2_e, static_cast<bool>(size.dropout)};
   float dk[4][4], dv[4][4];
   clear(dk);
   clear(dv);
@@ -160,8 +146,9 @@ __global__ void __launch_bounds__(threads)
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const int key = s0 + thread_row() + 16 * i;
-        gradient.element(s[i][j], dp[i][j], exists && key < size.visible(t), lse2[query], delta[query],
-                         at(p_tile, thread_row() + 16 * i, thread_column() + 16 * j));
+        const float factor = size.dropout ? *at(p_tile, thread_row() + 16 * i, thread_column() + 16 * j) : 1.0f;
+        dp[i][j] = score_gradient(s[i][j], dp[i][j], size.scale * log2_e, lse2[query], delta[query], factor,
+                                  exists && key < size.visible(t));
       }
     }
     put_scores(p_tile, s);
@@ -197,7 +184,6 @@ __global__ void __launch_bounds__(threads)
                           v = v_heads.head(blockIdx.z, blockIdx.y, width),
                           d_o = d_o_heads.head(blockIdx.z, blockIdx.y, width);
   const int t0 = place.first, seen = static_cast<int>(min(size.visible(t0 + tile_size - 1), size.source));
-  const Gradient gradient{size.scale * log2_e, static_cast<bool>(size.dropout)};
   float dq[4][4];
   clear(dq);
   for (int s0 = 0; s0 < seen; s0 += tile_size) {
@@ -212,9 +198,11 @@ __global__ void __launch_bounds__(threads)
       const int limit = static_cast<int>(size.visible(t)) - s0;
       const int64_t query = place.head * size.time + t;
 #pragma unroll
-      for (int j = 0; j < 4; ++j)
-        gradient.element(s[i][j], dp[i][j], thread_column() + 16 * j < limit, lse2[query], delta[query],
-                         at(ds_tile, thread_row() + 16 * i, thread_column() + 16 * j));
+      for (int j = 0; j < 4; ++j) {
+        const float factor = size.dropout ? *at(ds_tile, thread_row() + 16 * i, thread_column() + 16 * j) : 1.0f;
+        dp[i][j] = score_gradient(s[i][j], dp[i][j], size.scale * log2_e, lse2[query], delta[query], factor,
+                                  thread_column() + 16 * j < limit);
+      }
     }
     put_scores(ds_tile, dp);
     load_plain(y_tile, k, s0, place.column, width, wide);

@@ -20,14 +20,6 @@ struct QueryStatistics {
   GPU_FUNCTION QueryStatistics head(int64_t first) const { return {lse2 + first, delta + first}; }
 };
 
-// dS of one element, and M∘P in place of the score.
-GPU_FUNCTION float score_gradient(float& score, float dp, float scale, float lse2, float delta, float factor,
-                                  bool seen) {
-  const float p = seen ? fast_exp2(fmaf(score, scale, -lse2)) : 0.0f;
-  score = p * factor;
-  return p * (dp * factor - delta);
-}
-
 struct FlashBackwardKeys {
   static constexpr int threads = 128;
   static constexpr int keys = threads / 32 * 16;  // of a block; a warp has 16
