@@ -129,6 +129,7 @@ void fields(auto& f, PlanOptions& o) {
   f.required("batch", o.batch);
   f.required("labels", o.labels);
   f.required("training", o.training);
+  f.optional("device", o.device);
   f.optional("precision", o.precision);
   f.optional("options", o.options);
 }

@@ -1,6 +1,7 @@
 // Runs nothing and counts bytes: the schedule of a training step on it tells, in milliseconds, what memory the real one
 // takes. What operations take from the pool for themselves while they run is counted as that kind of device takes it
-// (core/workspace.h); the packed panels of the CPU's threads, some megabytes that are kept, are not.
+// (core/workspace.h); the packed panels of the CPU's threads, some megabytes that are kept, are not, nor the slabs of a
+// GPU's products that are made in slices, some tens of megabytes for a moment (cuda/slabs.h).
 #pragma once
 #include <algorithm>
 
@@ -49,6 +50,9 @@ class DryBackend final : public IdleBackend {
   }
   void adafactor(Acc value, Acc, Acc, In, In, AdafactorHyper, Out) override {
     borrow(kind_ == DeviceKind::gpu ? AdafactorTiles(value.shape).bytes() : AdafactorParts(value.shape).bytes());
+  }
+  void attention_backward(Out, Out, Out, In d_o, In, In, In, In, In, int heads, bool, Dropout) override {
+    if (kind_ == DeviceKind::gpu) borrow(2 * static_cast<size_t>(d_o.shape.rows() * heads) * sizeof(float));
   }
   void norm(Out, In x) override {
     if (kind_ == DeviceKind::gpu) borrow(NormShares(x.shape.size()).bytes());

@@ -169,6 +169,8 @@ export interface NativeModel {
 }
 
 export interface NativePlanOptions {
+  /** Where it would run; only whether that is a GPU matters. Default cpu. */
+  device?: string;
   batch: number;
   /** Tokens per row. */
   labels: number;

@@ -11,7 +11,8 @@ Plan plan(const Dims& dims, const PlanOptions& o) {
   if (o.labels < 1 || o.labels > dims.target)
     fail(Code::InvalidArgument, "plan: labels must be between 1 and ", dims.target, " (max_target_positions), got ",
          o.labels);
-  auto backend = std::make_shared<DryBackend>();
+  const DeviceKind kind = o.device.starts_with("cuda") ? DeviceKind::gpu : DeviceKind::cpu;
+  auto backend = std::make_shared<DryBackend>(kind);
   Whisper model(backend, dims, o.precision, /*trainable=*/o.training);
   const auto live = [&] { return static_cast<int64_t>(backend->live_bytes()); };
 

@@ -8,6 +8,8 @@
 namespace whisper {
 
 struct PlanOptions {
+  std::string device =
+      "cpu";  // as open_backend() takes it, or a back end's name: what operations take for themselves differs
   int batch = 1;
   int labels = 448;  // per row
   bool training = true;

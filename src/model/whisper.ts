@@ -260,7 +260,7 @@ async function open(
   } catch (error) {
     await native?.dispose();
     if (!(error instanceof WhisperError) || error.code !== 'ERR_OUT_OF_MEMORY') throw error;
-    const plan = await addon().plan(dims, { batch: 1, labels: 1, training: trainable, precision });
+    const plan = await addon().plan(dims, { device, batch: 1, labels: 1, training: trainable, precision });
     const bytes = formatBytes(plan.weights + plan.masters);
     throw new WhisperError(
       'ERR_OUT_OF_MEMORY',

@@ -40,16 +40,16 @@ export async function planOf(
   checkOptimizer(options, spell);
   checkCheckpointing(options, spell);
   const { dims, rates } = typeof model === 'string' ? await findSizes(model) : configSizes(model.config);
-  const { batchSize, labelLength: labels = dims.target, precision = 'f32', inference } = options;
+  const { device, batchSize, labelLength: labels = dims.target, precision = 'f32', inference } = options;
   if (labels > dims.target) {
     throw new WhisperError(
       'ERR_INVALID_ARGUMENT',
       `${spell('label_length')} must be at most ${dims.target} (max_target_positions), got ${labels}`,
     );
   }
-  if (inference) return addon().plan(dims, { batch: batchSize, labels, training: false, precision });
+  if (inference) return addon().plan(dims, { device, batch: batchSize, labels, training: false, precision });
   return planStep(
-    { dims, rates, precision, labels, engine: engineOptions(options, precision, rates) },
+    { device, dims, rates, precision, labels, engine: engineOptions(options, precision, rates) },
     batchSize,
   );
 }

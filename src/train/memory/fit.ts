@@ -7,6 +7,8 @@ import { formatBudget, formatBytes } from './bytes.js';
 
 /** A training as far as its memory depends on it, but for the rows of a micro-batch. */
 export interface Workload extends ModelSizes {
+  /** Where it runs, as {@link NativeModel.device} says it. */
+  device: string;
   precision: Precision;
   engine: NativeTrainingOptions;
   /** Tokens of the longest label. */
@@ -15,10 +17,10 @@ export interface Workload extends ModelSizes {
 
 /** The bytes of a training step with micro-batches of `rows` rows. */
 export function planStep(workload: Workload, rows: number): Promise<NativePlan> {
-  const { dims, precision, engine, labels } = workload;
+  const { device, dims, precision, engine, labels } = workload;
   // A step in which no block is skipped is the largest.
   const options = { ...engine, encoderLayerdrop: 0, decoderLayerdrop: 0 };
-  return addon().plan(dims, { batch: rows, labels, training: true, precision, options });
+  return addon().plan(dims, { device, batch: rows, labels, training: true, precision, options });
 }
 
 /** What to have ready for a plan: it is right within two percent (test/model/plan.test.ts). */

@@ -33,6 +33,7 @@ export class RunMemory {
     this.#options = options;
     this.#workload = {
       ...sizes,
+      device: model.device,
       precision: model.precision,
       engine: engineOptions(options, model.precision, sizes.rates),
       // One long label among a million must not end the run, and reading all of them first would take longer than the

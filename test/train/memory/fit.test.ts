@@ -21,7 +21,13 @@ import { folders, json, of, outputDir, run } from '../runs.js';
 
 const { model } = await fakeWhisper();
 const sizes = configSizes(model.config);
-const workload = { ...sizes, precision: 'f32' as const, engine: engineOptions({}, 'f32'), labels: 64 };
+const workload = {
+  ...sizes,
+  device: 'cpu',
+  precision: 'f32' as const,
+  engine: engineOptions({}, 'f32'),
+  labels: 64,
+};
 const bytes = async (rows: number) => bytesFor(await planStep(workload, rows));
 
 describe('the plan of a run', () => {
