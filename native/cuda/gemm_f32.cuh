@@ -57,8 +57,9 @@ GPU_FUNCTION void multiply(float (&sums)[side / 16][side / 16], const float* a_t
   }
 }
 
+// Two blocks of the small tiles share a processor: told of none, ptxas aims at three, and spills.
 template <Factor::Direction a_direction, Factor::Direction b_direction, int side, bool aligned>
-__global__ void __launch_bounds__(f32_threads) f32_kernel(const __grid_constant__ TiledProduct p) {
+__global__ void __launch_bounds__(f32_threads, side == 64 ? 2 : 1) f32_kernel(const __grid_constant__ TiledProduct p) {
   const Part part = part_of<a_direction, side, side>(p);
   if (part.row >= part.rows) return;
 
