@@ -138,10 +138,18 @@
       "native/cuda/open.cu"
     ],
     "emulator_sources": [
-      "test/emulator/emulator.cpp",
       "test/emulator/gpu/device.cpp",
       "test/emulator/gpu/tile_map.cpp",
       "test/emulator/gpu/timer.cpp",
+      "test/emulator/machine/block.cpp",
+      "test/emulator/machine/context.cpp",
+      "test/emulator/machine/copies.cpp",
+      "test/emulator/machine/hopper.cpp",
+      "test/emulator/machine/launch.cpp",
+      "test/emulator/machine/products.cpp",
+      "test/emulator/machine/schedule.cpp",
+      "test/emulator/machine/shared.cpp",
+      "test/emulator/machine/warp.cpp",
       "test/emulator/open.cpp"
     ]
   }

@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "../machine/schedule.h"
 #include "core/error.h"
 #include "cuda/settings.h"
 #include "emulator.h"
@@ -66,6 +67,7 @@ struct Device::State {
 };
 
 Device::Device(int) : state_(std::make_unique<State>()) {
+  emulator::choose_schedule();
   properties_.device = "cuda-emulator";
   properties_.name = "emulated sm_90a";
   properties_.capability = 90;

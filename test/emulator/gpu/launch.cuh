@@ -26,8 +26,6 @@
 #define blockIdx (whisper::emulator::current->block)
 #define blockDim (whisper::emulator::current->threads)
 #define gridDim (whisper::emulator::current->blocks)
-#define __syncthreads() whisper::emulator::sync_block(__FILE__, __LINE__)
-#define __syncwarp() whisper::emulator::sync_warp(__FILE__, __LINE__, true)
 
 #define SHARED_ARRAY(T, name, dims) \
   typedef T name##_type dims;       \
@@ -70,56 +68,62 @@ void launch(Device& device, const char* op, const Grid& grid, void (*kernel)(P..
 
 }  // namespace whisper::gpu
 
+inline void __syncthreads(whisper::emulator::Place place = whisper::emulator::Place::current()) {
+  whisper::emulator::sync_block(place);
+}
+inline void __syncwarp(whisper::emulator::Place place = whisper::emulator::Place::current()) {
+  whisper::emulator::sync_warp(place);
+}
+
 // Shuffles and votes: full warps only. They order no memory, as on a GPU.
 namespace whisper::emulator {
-inline void full_warp(unsigned mask) {
-  if (mask != 0xffffffffu) fail("a warp operation of part of a warp, mask %08x", mask);
-}
 template <class T>
-T lane_value(T value, int lane) {
+T lane_value(unsigned mask, T value, unsigned lane, Place place) {
   static_assert(sizeof(T) <= slot_bytes);
-  const unsigned char* slots = exchange(&value, sizeof(T));
+  if (mask != 0xffffffffu) fail(place, "a shuffle of part of a warp, mask %08x", mask);
+  const unsigned char* const slots = exchange(&value, sizeof(T), place);
   T other;
-  std::memcpy(&other, slots + (lane & 31) * slot_bytes, sizeof(T));
+  std::memcpy(&other, slots + lane % 32 * slot_bytes, sizeof(T));
   return other;
 }
 }  // namespace whisper::emulator
 
 template <class T>
-T __shfl_sync(unsigned mask, T value, int lane) {
-  whisper::emulator::full_warp(mask);
-  return whisper::emulator::lane_value(value, lane);
+T __shfl_sync(unsigned mask, T value, int lane, whisper::emulator::Place place = whisper::emulator::Place::current()) {
+  return whisper::emulator::lane_value(mask, value, static_cast<unsigned>(lane), place);
 }
 template <class T>
-T __shfl_xor_sync(unsigned mask, T value, int bits) {
-  whisper::emulator::full_warp(mask);
-  return whisper::emulator::lane_value(value, static_cast<int>(whisper::emulator::current->lane) ^ bits);
+T __shfl_xor_sync(unsigned mask, T value, int bits,
+                  whisper::emulator::Place place = whisper::emulator::Place::current()) {
+  return whisper::emulator::lane_value(mask, value, whisper::emulator::current->lane ^ static_cast<unsigned>(bits),
+                                       place);
 }
 template <class T>
-T __shfl_up_sync(unsigned mask, T value, int distance) {
-  whisper::emulator::full_warp(mask);
-  const int lane = static_cast<int>(whisper::emulator::current->lane);
-  return whisper::emulator::lane_value(value, lane < distance ? lane : lane - distance);
+T __shfl_up_sync(unsigned mask, T value, unsigned distance,
+                 whisper::emulator::Place place = whisper::emulator::Place::current()) {
+  const unsigned lane = whisper::emulator::current->lane;
+  return whisper::emulator::lane_value(mask, value, lane < distance ? lane : lane - distance, place);
 }
 template <class T>
-T __shfl_down_sync(unsigned mask, T value, int distance) {
-  whisper::emulator::full_warp(mask);
-  const int lane = static_cast<int>(whisper::emulator::current->lane);
-  return whisper::emulator::lane_value(value, lane + distance > 31 ? lane : lane + distance);
+T __shfl_down_sync(unsigned mask, T value, unsigned distance,
+                   whisper::emulator::Place place = whisper::emulator::Place::current()) {
+  const unsigned lane = whisper::emulator::current->lane;
+  return whisper::emulator::lane_value(mask, value, lane + distance > 31 ? lane : lane + distance, place);
 }
-inline unsigned __ballot_sync(unsigned mask, int predicate) {
-  whisper::emulator::full_warp(mask);
-  const int bit = predicate != 0;
-  const unsigned char* slots = whisper::emulator::exchange(&bit, sizeof bit);
+inline unsigned __ballot_sync(unsigned mask, int predicate,
+                              whisper::emulator::Place place = whisper::emulator::Place::current()) {
+  if (mask != 0xffffffffu) whisper::emulator::fail(place, "a vote of part of a warp, mask %08x", mask);
+  const unsigned char bit = predicate != 0;
+  const unsigned char* const slots = whisper::emulator::exchange(&bit, sizeof bit, place);
   unsigned votes = 0;
-  for (int lane = 0; lane < 32; ++lane) {
-    int vote;
-    std::memcpy(&vote, slots + lane * whisper::emulator::slot_bytes, sizeof vote);
-    votes |= static_cast<unsigned>(vote) << lane;
-  }
+  for (int lane = 0; lane < 32; ++lane)
+    votes |= static_cast<unsigned>(slots[lane * whisper::emulator::slot_bytes]) << lane;
   return votes;
 }
-inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) != 0; }
+inline int __any_sync(unsigned mask, int predicate,
+                      whisper::emulator::Place place = whisper::emulator::Place::current()) {
+  return __ballot_sync(mask, predicate, place) != 0;
+}
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 
 // Relaxed, as on a GPU. Of floats there are none: their order would decide the sum.

@@ -29,23 +29,35 @@ float2 unpack(uint32_t pair) {
 }
 
 template <class T>
-T load_aligned(const void* from, const char* what) {
-  emulator::check_aligned(from, sizeof(T), what);
+T load_aligned(const void* from, const char* what, emulator::Place place) {
+  emulator::check_aligned(from, sizeof(T), what, place);
   T value;
   std::memcpy(&value, from, sizeof value);
   return value;
 }
 template <class T>
-void store_aligned(void* to, const T& value, const char* what) {
-  emulator::check_aligned(to, sizeof(T), what);
+void store_aligned(void* to, const T& value, const char* what, emulator::Place place) {
+  emulator::check_aligned(to, sizeof(T), what, place);
   std::memcpy(to, &value, sizeof value);
 }
-inline uint4 load16(const void* from) { return load_aligned<uint4>(from, "load16"); }
-inline uint2 load8(const void* from) { return load_aligned<uint2>(from, "load8"); }
-inline uint32_t load4(const void* from) { return load_aligned<uint32_t>(from, "load4"); }
-inline void store16(void* to, uint4 x) { store_aligned(to, x, "store16"); }
-inline void store8(void* to, uint2 x) { store_aligned(to, x, "store8"); }
-inline void store4(void* to, uint32_t x) { store_aligned(to, x, "store4"); }
+inline uint4 load16(const void* from, emulator::Place place = emulator::Place::current()) {
+  return load_aligned<uint4>(from, "load16", place);
+}
+inline uint2 load8(const void* from, emulator::Place place = emulator::Place::current()) {
+  return load_aligned<uint2>(from, "load8", place);
+}
+inline uint32_t load4(const void* from, emulator::Place place = emulator::Place::current()) {
+  return load_aligned<uint32_t>(from, "load4", place);
+}
+inline void store16(void* to, uint4 x, emulator::Place place = emulator::Place::current()) {
+  store_aligned(to, x, "store16", place);
+}
+inline void store8(void* to, uint2 x, emulator::Place place = emulator::Place::current()) {
+  store_aligned(to, x, "store8", place);
+}
+inline void store4(void* to, uint32_t x, emulator::Place place = emulator::Place::current()) {
+  store_aligned(to, x, "store4", place);
+}
 
 inline float fast_exp2(float x) { return std::exp2(x); }
 inline float fast_exp(float x) { return std::exp(x); }
