@@ -4,8 +4,8 @@
 // It is made to find faults, so of all that a GPU may do it does what shows them: an asynchronous copy or product lands
 // at the last moment that is allowed and its target is NaN until then, shared memory is NaN before it is written, each
 // shared array is a heap block of its own, and the order in which threads run can be chosen
-// (WHISPER_TUNE_EMULATOR_SCHEDULE, machine/schedule.h). What a kernel may not do ends the process with one line that names
-// kernel, block, thread and place. Built with AddressSanitizer it sees accesses beyond arrays, built with
+// (WHISPER_TUNE_EMULATOR_SCHEDULE, machine/schedule.h). What a kernel may not do ends the process with one line that
+// names kernel, block, thread and place. Built with AddressSanitizer it sees accesses beyond arrays, built with
 // ThreadSanitizer every pair of accesses that no barrier orders.
 #pragma once
 #include <cstddef>

@@ -92,7 +92,8 @@ void begin_thread(Fiber& fiber, unsigned linear, Dim3 index, Dim3 threads, Dim3 
   }
 }
 
-// Pages whose addresses are tokens. A block begins with fresh ones: it must not come after what the one before released.
+// Pages whose addresses are tokens. A block begins with fresh ones: it must not come after what the one before
+// released.
 char* tokens() {
   static char* const pages = sanitizer::map(4096);
   return pages;

@@ -5,7 +5,8 @@
 #include <vector>
 
 #if !defined(__x86_64__) || defined(_WIN32)
-#error "The emulator's context switch is written for x86-64 with the System V calling convention; there is none for this target."
+#error \
+    "The emulator's context switch is written for x86-64 with the System V calling convention; there is none for this target."
 #endif
 
 namespace whisper::emulator {
@@ -51,7 +52,8 @@ whisper_emulator_switch:
 )");
 
 void begin(Context& context, void (*entry)()) {
-  // ThreadSanitizer's threads keep theirs, and it is made to forget what their last owner, of the block before, did there.
+  // ThreadSanitizer's threads keep theirs, and it is made to forget what their last owner, of the block before, did
+  // there.
   if (sanitizer::watches_threads && context.stack) {
     sanitizer::map(stack_bytes, const_cast<char*>(context.stack));
   } else if (unused.empty()) {

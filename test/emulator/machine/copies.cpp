@@ -9,8 +9,8 @@ constexpr int most_copies = 256, most_groups = 32;
 
 struct Copies {
   Copy list[most_copies];
-  int begin, end;                       // those on the way: list[begin, end)
-  int open;                             // the last of them, of no group yet
+  int begin, end;                        // those on the way: list[begin, end)
+  int open;                              // the last of them, of no group yet
   int groups, group_sizes[most_groups];  // the oldest first
 };
 Copies copies[max_threads];
@@ -24,8 +24,8 @@ void begin_copies(unsigned threads) {
 void end_copies() {
   const Copies& mine = copies[current->linear];
   if (mine.begin != mine.end)
-    fail(mine.list[mine.begin].place, "ends with %d asynchronous copies that it has not waited for, the first from here",
-         mine.end - mine.begin);
+    fail(mine.list[mine.begin].place,
+         "ends with %d asynchronous copies that it has not waited for, the first from here", mine.end - mine.begin);
 }
 
 void start_copy(const Copy& copy) {

@@ -24,8 +24,8 @@ unsigned barrier_count = 0;
 struct Warpgroup {
   const void *a, *b;
   unsigned arrived, turn;
-  bool made[2];              // by turn: the slow still ask for the last one when the fast are at the next
-  float product[64 * 256];   // is made when all have arrived, so none still reads the last one
+  bool made[2];             // by turn: the slow still ask for the last one when the fast are at the next
+  float product[64 * 256];  // is made when all have arrived, so none still reads the last one
 };
 Warpgroup warpgroups[max_threads / 128];
 
@@ -100,7 +100,8 @@ void barrier_wait(const void* address, unsigned parity, Place place) {
     const unsigned count = barrier.copies;
     barrier.copies = 0;
     for (unsigned i = 0; i < count; ++i) barrier.copy[i].land(barrier.copy[i].argument);
-    sanitizer::release(order(barrier));  // the copies are this thread's in ThreadSanitizer's eyes; all who wait see them
+    sanitizer::release(
+        order(barrier));  // the copies are this thread's in ThreadSanitizer's eyes; all who wait see them
     ++block.events;
   }
   sanitizer::acquire(order(barrier));

@@ -46,7 +46,7 @@ void add_to_lanes(const Registers (&lanes)[32], const float (&sums)[16][8]) {
 
 void multiply_anywhere(const Registers (&lanes)[32], bool bf16) {
   const Halves all = gather(lanes);
-  const auto widen = [bf16](const uint32_t (&row)[2][4], float (&wide)[16]) {
+  const auto widen = [bf16](const uint32_t(&row)[2][4], float(&wide)[16]) {
     uint16_t bits[16];
     std::memcpy(bits, row, sizeof bits);
     for (int k = 0; k < 16; ++k) wide[k] = bf16 ? from_bf16(bits[k]) : from_f16(bits[k]);

@@ -1,9 +1,9 @@
 // What a sanitizer has to know of fibers. The emulator itself is compiled without instrumentation, so that its own
 // bookkeeping, which no barrier of a kernel orders, is invisible; kernels are compiled with it.
 //
-// AddressSanitizer is told which stack is used. To ThreadSanitizer every CUDA thread is a thread of its own, and a switch
-// from one to another orders nothing: what orders them is what a kernel calls, __syncthreads(), __syncwarp() and waits,
-// each a release before and an acquire behind. That makes it an exact race detector.
+// AddressSanitizer is told which stack is used. To ThreadSanitizer every CUDA thread is a thread of its own, and a
+// switch from one to another orders nothing: what orders them is what a kernel calls, __syncthreads(), __syncwarp() and
+// waits, each a release before and an acquire behind. That makes it an exact race detector.
 #pragma once
 #include <sys/mman.h>
 

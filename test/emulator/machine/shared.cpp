@@ -1,6 +1,6 @@
-// Shared memory. Each array is a block of the heap that begins as NaN: a sanitizer, or where there is none a guard behind
-// it, sees what goes beyond, and who reads what nobody wrote gets NaN. The threads of a block are given the same array
-// for the same declaration, or for the same turn of Shared::take.
+// Shared memory. Each array is a block of the heap that begins as NaN: a sanitizer, or where there is none a guard
+// behind it, sees what goes beyond, and who reads what nobody wrote gets NaN. The threads of a block are given the same
+// array for the same declaration, or for the same turn of Shared::take.
 #include <cstdlib>
 
 #include "block.h"
@@ -26,7 +26,8 @@ struct Arrays {
   size_t used;
 };
 Arrays statics, dynamics;
-char* fresh = nullptr;  // under ThreadSanitizer, where a call of malloc() would count as a write of the thread that asks
+char* fresh =
+    nullptr;  // under ThreadSanitizer, where a call of malloc() would count as a write of the thread that asks
 
 unsigned char* allocate(size_t bytes) {
   void* p = nullptr;
@@ -90,7 +91,8 @@ void* shared_static(const void* key, size_t bytes) {
 }
 
 void* shared_dynamic(unsigned ordinal, size_t bytes, size_t part_alignment) {
-  if (part_alignment > alignment) fail("Shared::take number %u: aligned to %zu, more than 1024", ordinal, part_alignment);
+  if (part_alignment > alignment)
+    fail("Shared::take number %u: aligned to %zu, more than 1024", ordinal, part_alignment);
   if (ordinal < dynamics.count) {
     if (dynamics.list[ordinal].bytes != bytes)
       fail("Shared::take number %u: %zu bytes, others took %zu", ordinal, bytes, dynamics.list[ordinal].bytes);

@@ -1,5 +1,5 @@
-// The rendezvous of a warp: 32 lanes meet at one operation, the last to arrive does what is to be done for all, and they
-// go on. Only __syncwarp() orders memory; a shuffle does not, and ThreadSanitizer is not told that it does.
+// The rendezvous of a warp: 32 lanes meet at one operation, the last to arrive does what is to be done for all, and
+// they go on. Only __syncwarp() orders memory; a shuffle does not, and ThreadSanitizer is not told that it does.
 #include "block.h"
 
 namespace whisper::emulator {
