@@ -92,6 +92,17 @@ void begin_thread(Fiber& fiber, unsigned linear, Dim3 index, Dim3 threads, Dim3 
   }
 }
 
+// ThreadSanitizer gives what it knows a thread by to another when it has ended, in the order of ends, and sees no races
+// between the two. So they end in another order each time: what thread 0 of one block had is not thread 0's in the
+// next.
+void end_fibers() {
+  if constexpr (!sanitizer::watches_threads) return;
+  static unsigned first = 0;
+  first += 7;
+  for (unsigned i = 0; i < block.count; ++i)
+    sanitizer::end_fiber(block.fibers[(first % (block.count - 1) + 1 + i) % block.count].context.fiber);
+}
+
 // Pages whose addresses are tokens. A block begins with fresh ones: it must not come after what the one before
 // released.
 char* tokens() {
@@ -122,14 +133,15 @@ void spin(const char* what, const Place& place) {
 }
 
 void sync_block(Place place) {
+  if (block.alive != block.count)
+    fail(place, "__syncthreads() in a block of which %u threads have ended", block.count - block.alive);
   if (block.arrived && block.place.line() != place.line())
     fail(place, "__syncthreads() while others wait in that of %s:%u", block.place.file_name(), block.place.line());
   block.place = place;
   void* const order = token(block.turn & 1);
   sanitizer::release(order);
-  if (++block.arrived == block.alive) {
-    for (unsigned w = 0; w < block.count / 32; ++w)
-      if (block.warps[w].alive) block.ready.add(w, block.warps[w].alive);
+  if (++block.arrived == block.count) {
+    for (unsigned w = 0; w < block.count / 32; ++w) block.ready.add(w, whole_warp);
     block.arrived = 0;
     ++block.turn;
     ++block.events;
@@ -167,8 +179,8 @@ void run_block(Dim3 index, Dim3 threads, Dim3 blocks) {
       current = &block.fibers[i].thread;
       fail(fiber.place, "deadlock: waits in %s, and no thread of the block can run", fiber.waits);
     }
-    sanitizer::end_fiber(fiber.context.fiber);
   }
+  end_fibers();
   end_shared();
 }
 

@@ -54,8 +54,8 @@ void launch(const char* name, const gpu::Grid& grid, void (*kernel)(void*), void
   // The limits of sm_80 and up (CUDA programming guide, table of compute capabilities).
   if (grid.threads <= 0 || grid.threads > static_cast<int>(max_threads) || grid.threads % 32)
     fail("a block of %d threads: blocks are of whole warps and up to 1024 threads", grid.threads);
-  if (grid.x < 1 || grid.y < 1 || grid.z < 1 || grid.x > 0x7fffffff || grid.y > 65535 || grid.z > 65535)
-    fail("a grid of %lld x %lld x %lld blocks: from 1 to 2^31 - 1 x 65535 x 65535", static_cast<long long>(grid.x),
+  if (grid.x < 0 || grid.y < 0 || grid.z < 0 || grid.x > 0x7fffffff || grid.y > 65535 || grid.z > 65535)
+    fail("a grid of %lld x %lld x %lld blocks, at most 2^31 - 1 x 65535 x 65535", static_cast<long long>(grid.x),
          static_cast<long long>(grid.y), static_cast<long long>(grid.z));
   if (grid.shared > 227 * 1024) fail("%zu bytes of dynamic shared memory, more than 227 KB", grid.shared);
 

@@ -11,8 +11,9 @@ constexpr unsigned threads = 64;
 template <bool planted>
 __global__ void global_kernel(float* out, const float* in, unsigned n) {
   const unsigned i = threadIdx.x;
-  const float x = planted || i < n ? in[i] : 0;
-  if (i < n) out[i] = x;
+  const float x = planted || i < n ? in[i] : 1;
+  const float other = __shfl_xor_sync(0xffffffffu, x, 1);
+  if (i < n) out[i] = other;
 }
 
 template <bool planted>
