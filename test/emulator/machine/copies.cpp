@@ -5,7 +5,7 @@
 namespace whisper::emulator {
 namespace {
 
-constexpr int most_copies = 256, most_groups = 32;
+constexpr int most_copies = 256, most_groups = 64;
 
 struct Copies {
   Copy list[most_copies];
