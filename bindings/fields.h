@@ -37,6 +37,19 @@ void fields(auto& f, Dropout& o) {
   f.optional("stream", o.stream);
 }
 
+void fields(auto& f, Sampling& o) {
+  f.required("temperature", o.temperature);
+  f.optional("key", o.key);
+  f.optional("step", o.step);
+}
+
+void fields(auto& f, TimestampRules& o) {
+  f.required("begin", o.begin);
+  f.required("endOfText", o.end_of_text);
+  f.required("noTimestamps", o.no_timestamps);
+  f.optional("maxInitial", o.max_initial);
+}
+
 void fields(auto& f, AdamwHyper& o) {
   f.required("lr", o.lr);
   f.optional("beta1", o.beta1);

@@ -8,7 +8,9 @@
 
 #include "core/dropout.h"
 #include "core/hyperparameters.h"
+#include "core/sampling.h"
 #include "core/tensor.h"
+#include "core/timestamp_rules.h"
 
 namespace whisper {
 

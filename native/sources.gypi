@@ -38,8 +38,11 @@
       "native/cpu/norm.cpp",
       "native/cpu/quantize.cpp",
       "native/cpu/roof.cpp",
+      "native/cpu/sample.cpp",
       "native/cpu/sgd.cpp",
       "native/cpu/thread_pool.cpp",
+      "native/cpu/timestamp_rules.cpp",
+      "native/cpu/top_k.cpp",
       "native/decode/evaluate.cpp",
       "native/decode/generate.cpp",
       "native/model/attention.cpp",
@@ -118,8 +121,11 @@
       "native/cuda/quantize.cu",
       "native/cuda/segments.cpp",
       "native/cuda/settings.cpp",
+      "native/cuda/sample.cu",
       "native/cuda/sgd.cu",
-      "native/cuda/staging.cpp"
+      "native/cuda/staging.cpp",
+      "native/cuda/timestamp_rules.cu",
+      "native/cuda/top_k.cu"
     ],
     "hopper_sources": [
       "native/cuda/gemm_wgmma.cu"

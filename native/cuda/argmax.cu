@@ -2,9 +2,8 @@
 // that a model that has diverged shows; the log-probability is then NaN, and also where the mask leaves no token.
 //
 //     token = the lowest i of the largest x[i],  logprob = -log Σ exp(x[i] - x[token])     with x = logits + mask
-#include <bit>
-
 #include "core/expect.h"
+#include "core/order_key.h"
 #include "cuda/cuda_backend.h"
 #include "cuda/reduce.cuh"
 
@@ -14,16 +13,6 @@ namespace {
 using namespace gpu;
 
 constexpr int threads = 1024;
-
-// An element and where it stands as one number: the larger the element, and then the lower its index, the larger. The
-// bits of floats grow with them, but for those of negative ones, which are turned around; NaN comes last.
-GPU_FUNCTION uint64_t key_of(float x, int64_t index) {
-  constexpr uint32_t sign = 0x80000000, nan = 0xffffffff;
-  const auto bits = std::bit_cast<uint32_t>(x + 0.0f);  // no negative zero
-  const uint32_t order = x != x ? nan : bits & sign ? ~bits : bits | sign;
-  return static_cast<uint64_t>(order) << 32 | (0xffffffff - static_cast<uint32_t>(index));
-}
-GPU_FUNCTION int32_t index_of(uint64_t key) { return static_cast<int32_t>(0xffffffff - static_cast<uint32_t>(key)); }
 
 // A block takes a row.
 __global__ void __launch_bounds__(threads)

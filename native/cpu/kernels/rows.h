@@ -23,6 +23,8 @@ struct RowKernels {
                             int64_t width);
   // mask may be null
   RowMaximum (*argmax)(const float* x, const float* mask, int64_t width);
+  // Σ exp((x + mask - top) / temperature); mask may be null
+  float (*sum_of_weights)(const float* x, const float* mask, float top, float temperature, int64_t width);
 };
 
 }  // namespace whisper::cpu
