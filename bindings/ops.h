@@ -5,9 +5,9 @@
 namespace whisper::js {
 
 // ops("cpu").layernorm(y, mean, rstd, x, weight, bias): names in camelCase, operands in the order of ops.def.
-// A tensor is {data: Float32Array | Int32Array | Int16Array | Uint8Array, shape, offset?, rowStride?, batchStride?}, absent when
-// null or undefined; operands with one and the same `data` share their memory on the device. Out and Acc operands are
-// copied back.
+// A tensor is {data: Float32Array | Int32Array | Int16Array | Uint8Array, shape, offset?, rowStride?, batchStride?},
+// absent when null or undefined; operands with one and the same `data` share their memory on the device. Out and Acc
+// operands are copied back.
 Napi::Value ops(const Napi::CallbackInfo& info);
 
 // opTimes("cpu", 5, fastProducts).layernorm(…): the same operands, for an operation that runs once to warm up and then

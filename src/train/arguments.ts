@@ -167,7 +167,11 @@ export const planOptions = {
     least: 1,
   }),
   inference: boolean('plan running the model instead of training it', false),
-  device: choice('where it would run: on a GPU operations take more memory for themselves', ['cpu', 'cuda'], 'cpu'),
+  device: choice(
+    'where it would run: on a GPU operations take more memory for themselves',
+    ['cpu', 'cuda'],
+    'cpu',
+  ),
   precision: precisionOptions.precision,
   ...optimizerOptions,
   ...checkpointingOptions,

@@ -22,17 +22,16 @@ GPU_FUNCTION void ldmatrix_transposed(uint32_t (&r)[4], const void* row) {
                : "memory");
 }
 
-// D[16, 8] += A[16, 16]·B[8, 16]ᵀ, factors of T, f16 or bf16, sums in f32. With g = lane / 4 and t = lane % 4 a lane has
-// A rows g, g + 8, g, g + 8 at columns 2t and 2t, 2t + 8 and 2t + 8 (and the next of each); B row g at columns 2t and
-// 2t + 8; D rows g and g + 8 at columns 2t and 2t + 1.
+// D[16, 8] += A[16, 16]·B[8, 16]ᵀ, factors of T, f16 or bf16, sums in f32. With g = lane / 4 and t = lane % 4 a lane
+// has A rows g, g + 8, g, g + 8 at columns 2t and 2t, 2t + 8 and 2t + 8 (and the next of each); B row g at columns 2t
+// and 2t + 8; D rows g and g + 8 at columns 2t and 2t + 1.
 template <class T>
 GPU_FUNCTION void mma(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
 template <>
 GPU_FUNCTION void mma<f16>(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+               : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 template <>
 GPU_FUNCTION void mma<bf16>(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
