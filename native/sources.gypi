@@ -137,6 +137,7 @@
       "native/cuda/absent.cpp"
     ],
     "gpu_sources": [
+      "native/cuda/gpu/cards.cu",
       "native/cuda/gpu/device.cu",
       "native/cuda/gpu/graph.cu",
       "native/cuda/gpu/tile_map.cu",

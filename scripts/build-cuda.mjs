@@ -4,6 +4,7 @@
 //   node scripts/build-cuda.mjs                 compiles, whether or not this machine has a GPU
 //   node scripts/build-cuda.mjs --check-spills  and fails on warnings and on register spills that spills.json does not allow
 //   node scripts/build-cuda.mjs --registers     and lists the registers of every kernel
+//   node scripts/build-cuda.mjs --conformance   makes build/cuda/conformance, which compares the GPU with the emulator
 //
 // WHISPER_TUNE_CUDA_ARCHS says for which GPUs ("80;90a;80+ptx"), WHISPER_TUNE_JOBS how many files at a time.
 import { spawn, spawnSync } from 'node:child_process';
@@ -24,6 +25,15 @@ const FLAGS = [
   ...['-Xcompiler', '-fPIC,-fvisibility=hidden,-ffp-contract=off', '-Inative', '-Inative/cuda'],
 ];
 
+/** The program of the wrappers' conformance: its own files, and the device without the back end. */
+const CONFORMANCE = {
+  folder: 'test/emulator/conformance',
+  everywhere: ['main.cu', 'numbers.cu', 'warps.cu'],
+  hopper: ['hopper.cu'],
+  beside: ['driver.cpp', 'failure.cpp', 'grid.cpp', 'settings.cpp'].map((name) => `native/cuda/${name}`),
+  backend: 'native/cuda/open.cu',
+};
+
 /** @typedef {{ source: string, object: string, flags: string[] }} Unit a file to compile */
 
 /**
@@ -36,18 +46,40 @@ const FLAGS = [
  */
 export function unitsOf(lists, architectures) {
   const { cuda_sources, gpu_sources, hopper_sources = [], no_hopper_sources = [] } = lists;
-  const units = (sources, targets) =>
-    sources.map((source) => ({
-      source,
-      object: join(folder, `${relative('native/cuda', source)}.o`),
-      flags: [...FLAGS, ...targets.flatMap(codeOf)],
-    }));
   const everywhere = [...cuda_sources, ...gpu_sources].filter((source) => !hopper_sources.includes(source));
-  const hopper = architectures.filter(({ name, ptx }) => name === '90a' && !ptx);
+  const hopper = architectures.filter(isHopper);
   return [
     ...units(everywhere, architectures),
     ...(hopper.length > 0 ? units(hopper_sources, hopper) : units(no_hopper_sources, architectures)),
   ];
+}
+
+/**
+ * What the program of the wrappers' conformance is made of.
+ *
+ * @param {Record<string, string[]>} lists of native/sources.gypi
+ * @param {import('./cuda/toolkit.mjs').Architecture[]} architectures
+ * @returns {Unit[]}
+ */
+export function conformanceUnits({ gpu_sources }, architectures) {
+  const own = (names) => names.map((name) => `${CONFORMANCE.folder}/${name}`);
+  const device = [...CONFORMANCE.beside, ...gpu_sources.filter((source) => source !== CONFORMANCE.backend)];
+  const hopper = architectures.filter(isHopper);
+  return [
+    ...units([...own(CONFORMANCE.everywhere), ...device], architectures),
+    ...(hopper.length > 0 ? units(own(CONFORMANCE.hopper), hopper) : []),
+  ];
+}
+
+const isHopper = ({ name, ptx }) => name === '90a' && !ptx;
+
+function units(sources, architectures) {
+  const place = (source) => (source.startsWith('native/cuda/') ? relative('native/cuda', source) : source);
+  return sources.map((source) => ({
+    source,
+    object: join(folder, `${place(source)}.o`),
+    flags: [...FLAGS, ...architectures.flatMap(codeOf)],
+  }));
 }
 
 function codeOf({ name, ptx }) {
@@ -62,8 +94,52 @@ function codeOf({ name, ptx }) {
  * @throws Error with the compiler's words
  */
 export async function buildCuda(toolkit, jobs, say) {
-  const lists = JSON.parse(readFileSync(join(root, 'native', 'sources.gypi'), 'utf8')).variables;
-  const units = unitsOf(lists, toolkit.architectures);
+  const units = unitsOf(sourceLists(), toolkit.architectures);
+  await compileChanged(units, toolkit, jobs, say);
+  const object = join(folder, 'cuda.o');
+  const objects = units.map((unit) => unit.object);
+  const list = createHash('sha256').update(objects.join('\n')).digest('hex');
+  const newest = Math.max(...objects.map((file) => statSync(file).mtimeMs));
+  if (!existsSync(object) || statSync(object).mtimeMs <= newest || read(`${object}.key`) !== list) {
+    const { status, stderr } = spawnSync('ld', ['-r', '-o', object, ...objects], { encoding: 'utf8' });
+    if (status !== 0) throw new Error(`ld -r: ${stderr}`);
+    writeFileSync(`${object}.key`, list);
+  }
+  return { object, compiled: logsOf(units) };
+}
+
+/**
+ * The program that runs the wrappers of native/cuda/gpu on a GPU and compares what they do with what the emulator wrote
+ * down: test/emulator/conformance.
+ *
+ * @param {import('./cuda/toolkit.mjs').Toolkit} toolkit
+ * @param {number} jobs files at a time
+ * @param {(line: string) => void} say
+ * @returns {Promise<{ program: string, compiled: { source: string, log: string }[] }>}
+ * @throws Error with the compiler's words
+ */
+export async function buildConformance(toolkit, jobs, say) {
+  const units = conformanceUnits(sourceLists(), toolkit.architectures);
+  await compileChanged(units, toolkit, jobs, say);
+  const program = join(folder, 'conformance');
+  // The machine that it runs on may have an older C++ library.
+  const statically = ['-cudart', 'static', '-Xcompiler', '-static-libstdc++,-static-libgcc'];
+  const objects = units.map((unit) => unit.object);
+  const { status, stderr } = spawnSync(toolkit.nvcc, ['-o', program, ...objects, ...statically], {
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`${program}: nvcc failed\n${stderr}`);
+  return { program, compiled: logsOf(units) };
+}
+
+function sourceLists() {
+  return JSON.parse(readFileSync(join(root, 'native', 'sources.gypi'), 'utf8')).variables;
+}
+
+const logsOf = (units) => units.map(({ source, object }) => ({ source, log: read(`${object}.log`) }));
+
+/** Compiles what is not current. */
+async function compileChanged(units, toolkit, jobs, say) {
   const changed = units.filter((unit) => !current(unit, toolkit));
   // Where there are more processors than files, nvcc compiles for several architectures at once.
   const threads = Math.max(1, Math.floor(jobs / Math.max(1, changed.length)));
@@ -82,15 +158,6 @@ export async function buildCuda(toolkit, jobs, say) {
   } finally {
     queue.length = 0;
   }
-  const object = join(folder, 'cuda.o');
-  const objects = units.map((unit) => unit.object);
-  const list = createHash('sha256').update(objects.join('\n')).digest('hex');
-  if (changed.length > 0 || !existsSync(object) || read(`${object}.key`) !== list) {
-    const { status, stderr } = spawnSync('ld', ['-r', '-o', object, ...objects], { encoding: 'utf8' });
-    if (status !== 0) throw new Error(`ld -r: ${stderr}`);
-    writeFileSync(`${object}.key`, list);
-  }
-  return { object, compiled: units.map(({ source, object }) => ({ source, log: read(`${object}.log`) })) };
 }
 
 function keyOf({ flags }, { nvcc, version }) {
@@ -157,7 +224,8 @@ async function main(flags) {
   const say = (line) => console.log(`whisper-tune: ${line}`);
   const started = performance.now();
   const toolkit = cudaToolkit({ ...process.env, WHISPER_TUNE_CUDA: '1' });
-  const { compiled } = await buildCuda(toolkit, jobsOf(process.env), say);
+  const build = flags.has('--conformance') ? buildConformance : buildCuda;
+  const { compiled } = await build(toolkit, jobsOf(process.env), say);
   const kernels = compiled.flatMap(({ source, log }) => kernelsOf(source, log));
   if (flags.has('--registers')) {
     for (const { source, name, architecture, registers, spilled } of kernels)

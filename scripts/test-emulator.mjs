@@ -7,6 +7,7 @@
 //     address     the same under AddressSanitizer and UBSan
 //     thread      those whose names end in _race under ThreadSanitizer
 //     plants      mistakes that the emulator has to see, plain and under either
+//     conformance what the wrappers of native/cuda/gpu do, written down as a GPU's check reads it, and checked in another order
 import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -61,6 +62,21 @@ const parts = {
       command: [`emulator_plants${suffix}`],
       env: {},
     })),
+  },
+  conformance: {
+    targets: ['emulator_conformance'],
+    runs: [
+      {
+        name: 'wrappers, expectations written',
+        command: ['emulator_conformance', `${build}/conformance.expected`, '--write'],
+        env: { WHISPER_TUNE_EMULATOR_SCHEDULE: 'lowest' },
+      },
+      {
+        name: 'wrappers, expectations met',
+        command: ['emulator_conformance', `${build}/conformance.expected`],
+        env: { WHISPER_TUNE_EMULATOR_SCHEDULE: 'turns' },
+      },
+    ],
   },
 };
 

@@ -1,13 +1,25 @@
-// Part `conformance`: every operation of a training step on the same operands on the device and on the emulator.
+// Part `conformance`: what kernels are written in (native/cuda/gpu), and every operation of a training step, on the same
+// operands on the device and on the emulator.
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { operationsOf } from '../../dist/bench/ops.js';
 import { WhisperError } from '../../dist/errors.js';
 import { addon } from '../../dist/native.js';
-import { device, firstLine, part, root, toyDims } from './part.mjs';
+import { device, emulated, firstLine, part, root, toyDims } from './part.mjs';
 
 const EMULATOR = ['build/emulator/Release/cuda_emulator.node', 'build/gpu/cuda_emulator.node'];
+
+/** The program that calls the wrappers (test/emulator/conformance), beside what it expects. */
+const WRAPPERS = emulated
+  ? [['build/emulator/emulator_conformance', 'build/emulator/conformance.expected']]
+  : [
+      ['build/gpu/conformance', 'build/gpu/conformance.expected'],
+      ['build/cuda/conformance', 'build/emulator/conformance.expected'],
+    ];
+/** Seconds for all of them, of which most are for opening the GPU. */
+const WRAPPERS_SECONDS = 8;
 
 /**
  * Both make the same arithmetic but for what hardware does in its own way: sums within a tensor core's product, exp2 and
@@ -45,10 +57,40 @@ function difference(ours, theirs) {
   return { different, elements: a.length, distance: different === 0 ? 0 : Math.sqrt(off / all) };
 }
 
-await part('conformance', async ({ add, fail, skip }) => {
+/** What the program said of its cases. */
+function checkWrappers([program, expectations], { record, fail }) {
+  const chosen = /^cuda:(\d+)$/.exec(device);
+  const { status, error, stdout, stderr } = spawnSync(
+    program,
+    [expectations, ...(chosen ? [`--device=${chosen[1]}`] : [])],
+    {
+      encoding: 'utf8',
+      timeout: WRAPPERS_SECONDS * 1000,
+      killSignal: 'SIGKILL',
+    },
+  );
+  console.log(`${stdout}${stderr}`);
+  const wrong = [...stdout.matchAll(/^FAILED (.*)/gm)].map(([, what]) => what);
+  const skipped = [...stdout.matchAll(/^skipped (.*)/gm)].map(([, what]) => what);
+  const [, passed, failed] = /^(\d+) passed, (\d+) failed/m.exec(stdout) ?? [];
+  record('wrappers', { passed: Number(passed ?? 0), failed: Number(failed ?? 1), skipped });
+  for (const what of wrong) fail(`wrapper ${what}`);
+  if (passed !== undefined) return;
+  const last = stdout.trim().split('\n').at(-1);
+  const why = error?.code === 'ETIMEDOUT' ? `not done in ${WRAPPERS_SECONDS} s` : `ended with ${status}`;
+  fail(`wrappers: ${why}, in "${last}": ${stderr.trim() || 'nothing said'}`);
+}
+
+await part('conformance', async ({ add, fail, record, skip }) => {
+  const wrappers = WRAPPERS.map((files) => files.map((file) => join(root, file))).find((files) =>
+    files.every(existsSync),
+  );
+  if (wrappers) checkWrappers(wrappers, { record, fail });
+  else skip('wrappers', 'their program or what it expects is not here: scripts/gpu-check.sh pack makes both');
+
   const path = EMULATOR.map((file) => join(root, file)).find(existsSync);
   if (path === undefined)
-    return skip('everything', 'the emulator is not here: npm run build:emulator before packing');
+    return skip('operations', 'the emulator is not here: npm run build:emulator before packing');
   const emulator = createRequire(import.meta.url)(path);
   emulator.setErrorClass(WhisperError);
   const [onDevice, onEmulator] = [addon().ops(device), emulator.ops('cuda-emulator')];

@@ -1,5 +1,6 @@
 // Packs what a machine without Node and network needs for scripts/gpu-check.sh into build/gpu/pack.tar.xz: Node itself, the
-// modules that the command line and the tests import, the compiled TypeScript, and the addons with CUDA and the emulator.
+// modules that the command line and the tests import, the compiled TypeScript, the addons with CUDA and the emulator, and
+// the program of the wrappers' conformance with what it expects.
 import { execFileSync } from 'node:child_process';
 import {
   copyFileSync,
@@ -41,7 +42,11 @@ if (!existsSync(addon) || !readFileSync(addon).includes('.nv_fatbin'))
   throw new Error(`${addon} has no CUDA: run npm run build:cuda`);
 const emulator = join(root, 'build', 'emulator', 'Release', 'cuda_emulator.node');
 if (!existsSync(emulator)) throw new Error(`${emulator} is not there: run npm run build:emulator`);
-execFileSync(process.execPath, ['scripts/build.mjs', '--ts'], { cwd: root, stdio: 'inherit' });
+const run = (program, ...rest) => execFileSync(program, rest, { cwd: root, stdio: 'inherit' });
+run(process.execPath, 'scripts/build.mjs', '--ts');
+run(process.execPath, 'scripts/build-cuda.mjs', '--conformance');
+const conformance = join(root, 'build', 'cuda', 'conformance');
+run('cmake', '--build', 'build/emulator', '--target', 'emulator_conformance');
 
 const { commit } = await import('../../dist/bench/machine.js'); // which was just compiled
 
@@ -57,11 +62,15 @@ try {
     });
   cpSync(join(root, 'dist'), join(stage, 'dist'), { recursive: true, filter: (file) => !useless.test(file) });
   mkdirSync(join(stage, 'build', 'gpu'), { recursive: true });
-  const binaries = { node: process.execPath, 'whisper_tune.node': addon, 'cuda_emulator.node': emulator };
+  const binaries = {
+    ...{ node: process.execPath, 'whisper_tune.node': addon, 'cuda_emulator.node': emulator },
+    conformance,
+  };
   for (const [name, from] of Object.entries(binaries)) {
     copyFileSync(from, join(stage, 'build', 'gpu', name));
     execFileSync('strip', [join(stage, 'build', 'gpu', name)]);
   }
+  run('build/emulator/emulator_conformance', join(stage, 'build', 'gpu', 'conformance.expected'), '--write');
   writeFileSync(join(stage, 'build', 'gpu', 'commit'), commit() ?? '');
   const archive = join(root, 'build', 'gpu', 'pack.tar.xz');
   rmSync(join(root, 'build', 'gpu'), { recursive: true, force: true });

@@ -103,21 +103,29 @@ describe('wrappers', () => {
   const body = emulated.map(({ text }) => text).join('\n');
   const kernels = users.map(({ text }) => text).join('\n');
 
+  // What serves other wrappers alone, such as addresses as instructions want them, is none itself.
+  const helper = (name: string) =>
+    uses(kernels, name) === 0 && uses(cuda, name) > 1 && !declared(body).has(name);
+  const wanted = [
+    ...declared(
+      wrappers
+        .filter(({ file }) => file.endsWith('.cuh'))
+        .map(({ text }) => text)
+        .join('\n'),
+    ),
+  ].filter((name) => !helper(name));
+
   it('all have a body for the emulator', () => {
-    // What serves other wrappers alone, such as addresses as instructions want them, needs none.
-    const helper = (name: string) =>
-      uses(kernels, name) === 0 && uses(cuda, name) > 1 && !declared(body).has(name);
-    const wanted = [
-      ...declared(
-        wrappers
-          .filter(({ file }) => file.endsWith('.cuh'))
-          .map(({ text }) => text)
-          .join('\n'),
-      ),
-    ];
     expect(wanted).toContain('ldmatrix');
     expect(wanted).toContain('copy_tile');
-    expect(wanted.filter((name) => uses(body, name) === 0 && !helper(name))).toEqual([]);
+    expect(wanted.filter((name) => uses(body, name) === 0)).toEqual([]);
+  });
+
+  it('are all compared between GPU and emulator', () => {
+    const compared = filesOf('test/emulator/conformance', /\.(cu|h)$/)
+      .map(({ text }) => text)
+      .join('\n');
+    expect(wanted.filter((name) => uses(compared, name) === 0)).toEqual([]);
   });
 
   it('offer no atomics on floats, so that a kernel with one does not compile', () => {

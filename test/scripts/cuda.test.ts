@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { jobsOf, unitsOf } from '../../scripts/build-cuda.mjs';
+import { conformanceUnits, jobsOf, unitsOf } from '../../scripts/build-cuda.mjs';
 import { type Allowance, complaints, kernelsOf } from '../../scripts/cuda/registers.mjs';
 import { cudaToolkit, parseArchitectures } from '../../scripts/cuda/toolkit.mjs';
 
@@ -114,6 +114,19 @@ describe('what is compiled', () => {
   it('says so where there is no Hopper', () => {
     const units = unitsOf(lists, parseArchitectures('80', known));
     expect(units.at(-1)!.source).toBe('native/cuda/no_wgmma.cpp');
+  });
+
+  it('makes the conformance of the wrappers of all of the device, and of Hopper where there is one', () => {
+    const sourcesFor = (text: string) =>
+      conformanceUnits(
+        { gpu_sources: ['native/cuda/gpu/device.cu', 'native/cuda/open.cu'] },
+        parseArchitectures(text, known),
+      ).map(({ source }) => source);
+    const everywhere = sourcesFor('80');
+    expect(everywhere).toContain('test/emulator/conformance/main.cu');
+    expect(everywhere).toContain('native/cuda/gpu/device.cu');
+    expect(everywhere).not.toContain('native/cuda/open.cu');
+    expect(sourcesFor('80;90a')).toEqual([...everywhere, 'test/emulator/conformance/hopper.cu']);
   });
 
   it('takes so many files at a time', () => {

@@ -42,5 +42,6 @@ declare module '*/build-cuda.mjs' {
     flags: string[];
   }
   export function unitsOf(lists: Record<string, string[]>, architectures: Architecture[]): Unit[];
+  export function conformanceUnits(lists: Record<string, string[]>, architectures: Architecture[]): Unit[];
   export function jobsOf(env: Record<string, string | undefined>): number;
 }
