@@ -78,7 +78,7 @@ function checkWrappers([program, expectations], { record, fail }) {
   if (passed !== undefined) return;
   const last = stdout.trim().split('\n').at(-1);
   const why = error?.code === 'ETIMEDOUT' ? `not done in ${WRAPPERS_SECONDS} s` : `ended with ${status}`;
-  fail(`wrappers: ${why}, in "${last}": ${stderr.trim() || 'nothing said'}`);
+  fail(`wrappers: ${why}${last && `, in ${last}`}: ${stderr.trim() || 'nothing said'}`);
 }
 
 await part('conformance', async ({ add, fail, record, skip }) => {
