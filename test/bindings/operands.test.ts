@@ -70,7 +70,7 @@ describe('operands', () => {
     ['ERR_INVALID_ARGUMENT', 'add.z: expected {data, shape} or null, got 5', [5, x, x]],
     [
       'ERR_INVALID_ARGUMENT',
-      'add.x.data: expected a Float32Array, Int32Array, Uint8Array or Uint16Array, got an array',
+      'add.x.data: expected a Float32Array, Int32Array, Int16Array, Uint8Array or Uint16Array, got an array',
       [x, { data: [1], shape: [1] }, x],
     ],
     ['ERR_INVALID_ARGUMENT', "add.x: unknown 'stride'", [x, { ...x, stride: 3 }, x]],
