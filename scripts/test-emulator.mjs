@@ -15,6 +15,11 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const build = `${root}build/emulator`;
 
+const vitestEnvironment = {
+  WHISPER_TUNE_ADDON: `${build}/Release/cuda_emulator.node`,
+  WHISPER_TUNE_TEST_DEVICE: 'cuda-emulator',
+};
+
 /** Each part: the programs to build, and the commands whose closing lines `N passed, N failed` count. */
 const parts = {
   ops: {
@@ -23,10 +28,12 @@ const parts = {
       {
         name: 'operations and model, by vitest',
         command: ['npx', 'vitest', 'run', 'test/ops', 'test/model'],
-        env: {
-          WHISPER_TUNE_ADDON: `${build}/Release/cuda_emulator.node`,
-          WHISPER_TUNE_TEST_DEVICE: 'cuda-emulator',
-        },
+        env: vitestEnvironment,
+      },
+      {
+        name: 'model, each step a graph',
+        command: ['npx', 'vitest', 'run', 'test/model/devices', 'test/model/decode'],
+        env: { ...vitestEnvironment, WHISPER_TUNE_CUDA_GRAPHS: '1' },
       },
     ],
   },
