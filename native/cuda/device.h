@@ -61,9 +61,10 @@ class Device {
   void launch(const char* op, const void* kernel, const Grid& grid, void** arguments);
 
   // From here to end_graph() work is put together instead of queued, and queued as one graph there, or as several where
-  // the host waits in between; begin_graph() does nothing unless graphs are asked
-  // for (settings.h). Stretches that queue the same kinds of
-  // work in the same order have the same key. abandon_graph() drops what has not been queued.
+  // the host waits in between; begin_graph() does nothing unless graphs are asked for (settings.h). Stretches that
+  // queue the same kinds of work in the same order have the same key. abandon_graph() is for an error on the way, and
+  // throws none: what was put together is done all the same, as it would be without graphs, for there may be something
+  // in it that is kept, like an operation's tables.
   void begin_graph(uint64_t key);
   void end_graph();
   void abandon_graph();

@@ -272,9 +272,9 @@ void Device::end_graph() {
   if (state_->recorder) state_->check(state_->recorder->end(), "a graph");
 }
 
-// What it reports has been reported already.
+// An error is on its way already; the next call meets one that lasts.
 void Device::abandon_graph() {
-  if (state_->recorder && state_->recorder->abandon() != cudaSuccess) cudaGetLastError();
+  if (state_->recorder && state_->recorder->end() != cudaSuccess) cudaGetLastError();
 }
 
 void* Device::stream() {

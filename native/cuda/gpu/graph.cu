@@ -212,17 +212,4 @@ cudaError_t GraphRecorder::end() {
   return error;
 }
 
-// The executable holds the changes that were made so far, and so do its calls; one that was to become another is no
-// more.
-cudaError_t GraphRecorder::abandon() {
-  if (recording_ && at_ > 0 && changed_) {
-    destroy(current());
-    current().calls.clear();
-  }
-  recording_ = false;
-  at_ = 0;
-  changed_ = false;
-  return record_marks();
-}
-
 }  // namespace whisper::gpu

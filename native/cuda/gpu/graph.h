@@ -45,8 +45,6 @@ class GraphRecorder {
   // Submits what has been recorded, for a host that is about to wait for it; what follows is another graph.
   cudaError_t submit();
   cudaError_t end();
-  // Forgets what has been recorded and not submitted: the work was given up.
-  cudaError_t abandon();
 
  private:
   // One call, and all it was made with.

@@ -145,7 +145,6 @@ void Device::end_graph() {
   state_->recording = false;
 }
 
-// What has been released all the same is released.
 void Device::abandon_graph() {
   const std::lock_guard lock(state_->mutex);
   state_->recording = false;
