@@ -15,4 +15,7 @@ constexpr uint64_t key_of(float x, int64_t index) {
 }
 constexpr int32_t index_of(uint64_t key) { return static_cast<int32_t>(0xffffffff - static_cast<uint32_t>(key)); }
 
+// The most that top_k chooses of a row: both candidates of each beam of a search with 16.
+constexpr int most_candidates = 32;
+
 }  // namespace whisper

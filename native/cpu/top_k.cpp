@@ -9,12 +9,11 @@
 namespace whisper {
 
 void CpuBackend::top_k(Out values, Out tokens, In logits, In mask, int k) {
-  constexpr int most = 32;
   const Expect op("top_k");
   const int64_t rows = logits.shape.rows(), vocab = logits.shape.width();
   op.dense("logits", logits, rows, vocab);
-  if (k < 1 || k > most || k > vocab)
-    fail(Code::InvalidArgument, "top_k: k is ", k, ", expected 1 to ", std::min<int64_t>(most, vocab));
+  if (k < 1 || k > most_candidates || k > vocab)
+    fail(Code::InvalidArgument, "top_k: k is ", k, ", expected 1 to ", std::min<int64_t>(most_candidates, vocab));
   op.dense("values", values, rows, k);
   op.dense("tokens", tokens, rows, k, DType::I32);
   if (mask) op.flat("mask", mask, vocab);
@@ -23,7 +22,7 @@ void CpuBackend::top_k(Out values, Out tokens, In logits, In mask, int k) {
     for (int64_t r = begin; r < end; ++r) {
       const float* const row = logits.row_of<float>(r);
       const auto value = [&](int64_t i) { return masks ? row[i] + masks[i] : row[i]; };
-      std::array<uint64_t, most> best{};  // in descending order; 0: none yet
+      std::array<uint64_t, most_candidates> best{};  // in descending order; 0: none yet
       for (int64_t i = 0; i < vocab; ++i) {
         uint64_t key = key_of(value(i), i);
         if (key < best[k - 1]) continue;

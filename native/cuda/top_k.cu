@@ -48,12 +48,11 @@ __global__ void __launch_bounds__(threads, 1)
 }  // namespace
 
 void CudaBackend::top_k(Out values, Out tokens, In logits, In mask, int k) {
-  constexpr int most = 32;
   const Expect op("top_k");
   const int64_t rows = logits.shape.rows(), vocab = logits.shape.width();
   op.dense("logits", logits, rows, vocab);
-  if (k < 1 || k > most || k > vocab)
-    fail(Code::InvalidArgument, "top_k: k is ", k, ", expected 1 to ", std::min<int64_t>(most, vocab));
+  if (k < 1 || k > most_candidates || k > vocab)
+    fail(Code::InvalidArgument, "top_k: k is ", k, ", expected 1 to ", std::min<int64_t>(most_candidates, vocab));
   op.dense("values", values, rows, k);
   op.dense("tokens", tokens, rows, k, DType::I32);
   if (mask) op.flat("mask", mask, vocab);
