@@ -3,12 +3,22 @@ import { WhisperError } from '../errors.js';
 
 /** Where the audio of a row is. Nothing is read before the row is prepared. */
 export type AudioReference =
-  /** An audio file. With `root`, a file that does not really lie in that folder (a link out of it) is refused. */
-  | { path: string; root?: string }
+  /**
+   * An audio file, or the part of it from `start` to `end` (seconds). With `root`, a file that does not really lie in
+   * that folder (a link out of it) is refused.
+   */
+  | { path: string; root?: string; start?: number; end?: number }
   /** A whole encoded audio file. */
   | { bytes: Uint8Array }
   /** Mono audio, already decoded. */
   | { samples: Float32Array; sampleRate: number };
+
+/** What is said from `start` to `end`, in seconds of the clip. */
+export interface TimedText {
+  start: number;
+  end: number;
+  text: string;
+}
 
 /** One clip and what is said in it. */
 export interface Row {
@@ -16,8 +26,13 @@ export interface Row {
   id: string;
   audio: AudioReference;
   text: string;
+  /** Name, code or alias; where a row has one it goes before the option of that name. The same holds of `task`. */
   language?: string;
   task?: string;
+  /** What was said before the clip: the prompt after `<|startofprev|>`, where prompts are trained. */
+  previous?: string;
+  /** When what of the text is said, in order: for labels with timestamps. */
+  segments?: readonly TimedText[];
 }
 
 /** A JSON value a source made, which only that source understands: where reading goes on. */
@@ -43,6 +58,13 @@ export interface Source {
   rowsAt(cursors: readonly Cursor[]): Promise<Positioned[]>;
   /** The number of rows; reads the whole table, but no audio. */
   count?(): Promise<number>;
+  /**
+   * The same rows in an order drawn from the seed and the pass, as far as that costs no reading: shards in another order,
+   * or every row where each can be read alone. Cursors of one order mean nothing in another, but `at` does in all.
+   */
+  shuffled?(seed: number, pass: number): Source;
+  /** What it was when it was opened (a commit, an ETag): a run that goes on must read the same. */
+  readonly version?: string;
 }
 
 /** A cursor is not one of this source, for instance because the data set changed since the checkpoint was written. */

@@ -1,0 +1,26 @@
+// Options that say which model is used, where, and in which precision.
+import { PRECISIONS } from '../../native.js';
+import { boolean, choice, required, string } from '../option.js';
+
+/** Which model. */
+export const modelOptions = {
+  model_name_or_path: required('folder of the checkpoint to start from'),
+  init_from_scratch: choice(
+    'start from random weights of this scheme instead of the checkpoint’s: hf as transformers does, fan_in for small models',
+    ['hf', 'fan_in'],
+    undefined,
+  ),
+  device: string('where to compute: auto (a GPU if there is one), cpu, cuda or cuda:N', 'auto'),
+};
+
+/** In which precision a model computes. */
+export const precisionOptions = {
+  fp16: boolean('as precision f16', false),
+  bf16: boolean('as precision bf16', false),
+  precision: choice(
+    'type of weights in products and of stored activations; f32 if not given; f32-fast: f32 by products of bf16, for AMX',
+    PRECISIONS,
+    undefined,
+    { synonyms: { fp32: 'f32', 'fp32-fast': 'f32-fast', fp16: 'f16' } },
+  ),
+};
