@@ -1,5 +1,6 @@
 // What a command of the command line is, and what it is given to work with.
 import { boolean, type Options, type Values } from '../train/option.js';
+import type { Group } from './help.js';
 
 /** Where a command writes: results to `out`, everything for people to `err`. */
 export interface Terminal {
@@ -24,6 +25,8 @@ export interface Command<O extends Options = Options> {
   /** Names of the arguments without a flag, for the help. */
   positionals: readonly string[];
   options: O;
+  /** How the help orders them; what is in none comes last. */
+  groups?: readonly Group[];
   /** The exit code. */
   run(invocation: Invocation<O>): Promise<number>;
 }

@@ -5,6 +5,7 @@ import { expectation, type Option, type Options, resolveOptions, type Values } f
 
 const TRUE = ['true', 'yes', 't', 'y', '1'];
 const FALSE = ['false', 'no', 'f', 'n', '0'];
+const LISTS: readonly Option['kind'][] = ['strings', 'integers'];
 
 export interface Parsed<O extends Options> {
   options: Values<O>;
@@ -16,7 +17,8 @@ export interface Parsed<O extends Options> {
 
 /**
  * Reads flags: `--max_steps 5`, `--max_steps="5"`, `--max-steps=5`, `--do_train`, `--do_train False`, `--no_do_train`,
- * a beginning that only one flag has (`--max_s 5`), or one JSON file as the only argument.
+ * a beginning that only one flag has (`--max_s 5`), lists (`--report_to a b`, `--report_to=a,b`), or one JSON file as the
+ * only argument.
  *
  * @param positionals how many arguments may stand without a flag
  * @throws WhisperError `ERR_INVALID_ARGUMENT` with one line that names the flag
@@ -47,7 +49,7 @@ export function parseFlags<O extends Options>(
     const following = argv[i + 1];
     if (equals >= 0) {
       if (negated) throw usage(`${flag} takes no value`);
-      values[name] = convert(flag, option, argument.slice(equals + 1));
+      values[name] = added(option, values[name], convert(flag, option, argument.slice(equals + 1)));
     } else if (option.kind === 'boolean') {
       // A word that is no boolean belongs to the command, as the file in `--json speech.wav`.
       const word = following?.toLowerCase();
@@ -57,7 +59,10 @@ export function parseFlags<O extends Options>(
       if (following === undefined || following.startsWith('--')) {
         throw usage(`${flag} needs a value: ${expectation(option)}`);
       }
-      values[name] = convert(flag, option, argv[++i]!);
+      const end = LISTS.includes(option.kind) ? endOfWords(argv, i + 1) : i + 2;
+      const words = argv.slice(i + 1, end).join(',');
+      values[name] = added(option, values[name], convert(flag, option, words));
+      i = end - 1;
     }
   }
   if (rest.length > positionals) {
@@ -71,6 +76,17 @@ export function parseFlags<O extends Options>(
     positionals: rest,
     given: new Set(Object.keys(values)),
   };
+}
+
+/** Where the words of a list end: before the next flag. */
+function endOfWords(argv: readonly string[], from: number): number {
+  const flag = argv.slice(from).findIndex((word) => word.startsWith('--'));
+  return flag < 0 ? argv.length : from + flag;
+}
+
+/** What a flag that comes again makes of what it was. */
+function added({ repeats }: Option, before: unknown, value: unknown): unknown {
+  return repeats && Array.isArray(before) && Array.isArray(value) ? [...before, ...value] : value;
 }
 
 /** How messages of the command line write an option's name. */
@@ -134,6 +150,10 @@ function flagSpellings(options: Options): Map<string, { name: string; negated: b
 function convert(flag: string, option: Option, text: string): unknown {
   const wrong = (): WhisperError =>
     usage(`${flag} must be ${expectation(option)}, got ${JSON.stringify(text)}`);
+  const whole = (word: string): number => {
+    if (!/^[+-]?\d+$/.test(word)) throw wrong();
+    return Number(word);
+  };
   switch (option.kind) {
     case 'string':
       if (option.form && !option.form.pattern.test(text)) throw wrong();
@@ -145,14 +165,28 @@ function convert(flag: string, option: Option, text: string): unknown {
       throw wrong();
     }
     case 'integer':
-      if (!/^[+-]?\d+$/.test(text.trim())) throw wrong();
-      return Number(text);
+      return whole(text.trim());
     case 'number': {
       const value = Number(text);
       if (text.trim() === '' || !Number.isFinite(value)) throw wrong();
       return value;
     }
+    case 'strings':
+      return wordsOf(text);
+    case 'integers':
+      return wordsOf(text).map(whole);
+    case 'json':
+      try {
+        return JSON.parse(text);
+      } catch {
+        throw wrong();
+      }
   }
+}
+
+function wordsOf(text: string): string[] {
+  const words = text.split(/[\s,]+/);
+  return words.filter((word) => word !== '');
 }
 
 function suggestion(wanted: string, options: Options): string {
@@ -178,21 +212,4 @@ export function editDistance(a: string, b: string): number {
 
 function usage(message: string): WhisperError {
   return new WhisperError('ERR_INVALID_ARGUMENT', message);
-}
-
-/** The options' part of a command's help: name, type, meaning, default. */
-export function describeOptions(options: Options): string {
-  return Object.entries(options)
-    .map(([name, option]) => {
-      const kind = { string: 'TEXT', integer: 'N', number: 'X', boolean: '' }[option.kind];
-      const values = option.choices?.join('|') ?? option.form?.placeholder ?? kind;
-      const aliases = (option.aliases ?? []).map((alias) => `, --${alias}`).join('');
-      const fallback = option.required
-        ? ' (required)'
-        : option.default === undefined || option.default === false
-          ? ''
-          : ` (default: ${option.default})`;
-      return `  --${name}${aliases}${values ? ` ${values}` : ''}\n      ${option.help}${fallback}`;
-    })
-    .join('\n');
 }

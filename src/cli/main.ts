@@ -6,11 +6,13 @@ import { fileURLToPath } from 'node:url';
 import { Command as Program } from 'commander';
 import pc from 'picocolors';
 import { WhisperError } from '../errors.js';
+import { withArgsFiles } from './args-file.js';
 import { benchCommand } from './bench.js';
 import type { Command, Terminal } from './command.js';
 import { envCommand } from './env.js';
 import { evaluateCommand } from './evaluate.js';
-import { describeOptions, parseFlags } from './flags.js';
+import { parseFlags } from './flags.js';
+import { describeGroups } from './help.js';
 import { optimizerCommand } from './optimizer.js';
 import { planCommand } from './plan.js';
 import { trainCommand } from './train.js';
@@ -43,7 +45,9 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
   }
   const stop = stopOnSignals(terminal);
   try {
-    const parsed = parseFlags(rest, command.options, command.positionals.length);
+    const { argv, files } = withArgsFiles(rest, `${command.name}.args`);
+    for (const file of files) terminal.err(`arguments from ${file}\n`);
+    const parsed = parseFlags(argv, command.options, command.positionals.length);
     return await command.run({ ...parsed, terminal, signal: stop.signal });
   } catch (error) {
     const debug = rest.some((argument) => /^--debug(=true)?$/i.test(argument));
@@ -72,11 +76,12 @@ function topLevel(args: readonly string[], terminal: Terminal): number {
   }
 }
 
-function help({ name, summary, positionals, options }: Command): string {
+function help({ name, summary, positionals, options, groups }: Command): string {
   const usage = ['whisper-tune', name, ...positionals, '[options]'].join(' ');
   const spelling =
-    'Options may be written with _ or -, with = or a space, and cut short where one only begins so.';
-  return `Usage: ${usage}\n\n${summary}\n\n${spelling}\n\n${describeOptions(options)}\n`;
+    'Options may be written with _ or -, with = or a space, and cut short where one only begins so. They may also stand ' +
+    `in a file: --args_file PATH, ${name}.args here, or OPTIONS.json as the only argument.`;
+  return `Usage: ${usage}\n\n${summary}\n\n${spelling}\n\n${describeGroups(options, groups)}\n`;
 }
 
 /** One line for people; the stack and what caused it only when asked for. */

@@ -11,7 +11,8 @@ export interface Form {
 
 /** One option. `value` exists for the type system only. */
 export interface Option<T = unknown> {
-  readonly kind: 'string' | 'integer' | 'number' | 'boolean';
+  /** `strings` and `integers` are lists; `json` is any value, written as JSON on the command line. */
+  readonly kind: 'string' | 'integer' | 'number' | 'boolean' | 'strings' | 'integers' | 'json';
   readonly help: string;
   readonly default: T;
   readonly required?: boolean;
@@ -27,6 +28,10 @@ export interface Option<T = unknown> {
   readonly aliases?: readonly string[];
   /** Other spellings of its choices. */
   readonly synonyms?: Readonly<Record<string, string>>;
+  /** Of a list: a flag that comes again adds to it, instead of being the one that counts. */
+  readonly repeats?: boolean;
+  /** Of `json`: what it must be, for the check and in words. */
+  readonly shape?: { readonly schema: z.ZodType; readonly words: string };
   readonly value?: T;
 }
 
@@ -83,6 +88,31 @@ export function boolean<D extends boolean | undefined>(help: string, value: D): 
   return { kind: 'boolean', help, default: value as never };
 }
 
+/** A list: several words after its flag, or one with commas between them. */
+export function strings(
+  help: string,
+  more: Pick<Option, 'aliases' | 'repeats'> = {},
+): Option<readonly string[] | undefined> {
+  return { kind: 'strings', help, default: undefined, ...more };
+}
+
+/** A list of whole numbers, written as one of texts is. */
+export function integers(
+  help: string,
+  more: Pick<Option, 'least' | 'aliases'> = {},
+): Option<readonly number[] | undefined> {
+  return { kind: 'integers', help, default: undefined, ...more };
+}
+
+/** A value with a structure: JSON on the command line, itself in a file of options. */
+export function json<T extends z.ZodType>(
+  help: string,
+  schema: T,
+  words: string,
+): Option<z.infer<T> | undefined> {
+  return { kind: 'json', help, default: undefined, shape: { schema, words } };
+}
+
 type Camel<S extends string> = S extends `${infer Head}_${infer Tail}`
   ? `${Head}${Capitalize<Camel<Tail>>}`
   : S;
@@ -106,7 +136,15 @@ export function expectation(option: Option): string {
     ...(option.above === undefined ? [] : [`above ${option.above}`]),
     ...(option.most === undefined ? [] : [`of at most ${option.most}`]),
   ].join(' and ');
-  const noun = { string: 'a text', integer: 'a whole number', number: 'a number', boolean: 'true or false' };
+  const noun = {
+    string: 'a text',
+    integer: 'a whole number',
+    number: 'a number',
+    boolean: 'true or false',
+    strings: 'a list of texts',
+    integers: 'a list of whole numbers',
+    json: option.shape?.words ?? 'JSON',
+  };
   return limit ? `${noun[option.kind]} ${limit}` : noun[option.kind];
 }
 
@@ -116,11 +154,26 @@ function schemaOf(option: Option): z.ZodType {
   if (option.form) return z.string().regex(option.form.pattern);
   if (option.kind === 'string') return z.string();
   if (option.kind === 'boolean') return z.boolean();
-  let schema = option.kind === 'integer' ? z.int() : z.number();
+  if (option.kind === 'strings') return z.array(z.string());
+  if (option.kind === 'json') return option.shape?.schema ?? z.unknown();
+  const whole = option.kind === 'integer' || option.kind === 'integers';
+  const one = numberSchema(option, whole);
+  return option.kind === 'integers' ? z.array(one) : one;
+}
+
+function numberSchema(option: Option, whole: boolean): z.ZodType {
+  let schema = whole ? z.int() : z.number();
   if (option.least !== undefined) schema = schema.min(option.least);
   if (option.above !== undefined) schema = schema.gt(option.above);
   if (option.most !== undefined) schema = schema.max(option.most);
   return schema;
+}
+
+/** A synonym as what it stands for, and one text as the list of it. */
+function normal({ kind, synonyms }: Option, value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  if (kind === 'strings') return [value];
+  return synonyms?.[value] ?? value;
 }
 
 /**
@@ -137,7 +190,7 @@ export function resolveOptions<O extends Options>(
   const values: Record<string, unknown> = {};
   for (const [name, option] of Object.entries(options)) {
     const value = given[name] ?? given[camelCase(name)];
-    const came = (typeof value === 'string' && option.synonyms?.[value]) || value;
+    const came = normal(option, value);
     if (came === undefined || came === null) {
       if (option.required) throw new WhisperError('ERR_INVALID_ARGUMENT', `${spell(name)} is required`);
       values[camelCase(name)] = option.default;

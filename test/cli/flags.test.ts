@@ -3,7 +3,8 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { describeOptions, parseFlags } from '../../src/cli/flags.js';
+import { parseFlags } from '../../src/cli/flags.js';
+import { describeOptions } from '../../src/cli/help.js';
 import { trainingOptions } from '../../src/train/arguments.js';
 import { required } from '../../src/train/option.js';
 
