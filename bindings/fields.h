@@ -71,6 +71,7 @@ void fields(auto& f, AdafactorHyper& o) {
 void fields(auto& f, Batch& o) {
   f.required("samples", o.samples);
   f.required("labels", o.labels);
+  f.optional("inputs", o.inputs);
   f.required("time", o.time);
   f.optional("maskSpans", o.mask_spans);
 }

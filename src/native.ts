@@ -28,6 +28,11 @@ export interface NativeBatch {
   samples: Float32Array[];
   /** `[rows, time]`, ignored = -100. */
   labels: Int32Array;
+  /**
+   * `[rows, time]`: the token ids that the decoder reads. Without them the labels shifted right, of which ignored ones are
+   * padding: a prompt that is read and not learnt needs them.
+   */
+  inputs?: Int32Array;
   time: number;
   /** `[n, 5]`: row, first frame, end frame, first mel, end mel; set to zero in the features. */
   maskSpans?: Int32Array;

@@ -27,6 +27,13 @@ std::vector<int32_t> shift_right(const Batch& batch, const Dims& dims) {
   return tokens;
 }
 
+// [rows, time]
+Tensor decoder_inputs(Backend& backend, const Batch& batch, const Dims& dims) {
+  const Shape shape{batch.rows(), batch.time};
+  if (!batch.inputs.empty()) return backend.from_host(batch.inputs.data(), shape, DType::I32);
+  return backend.from_host(shift_right(batch, dims).data(), shape, DType::I32);
+}
+
 }  // namespace
 
 Losses::Losses(const Batch& batch, const float* of_labels) {
@@ -55,6 +62,12 @@ void Batch::check(const Dims& dims) const {
   for (int32_t label : labels)
     if (label >= dims.vocab)
       fail(Code::InvalidArgument, "batch: label ", label, " is outside the vocabulary of ", dims.vocab);
+  if (!inputs.empty() && inputs.size() != labels.size())
+    fail(Code::ShapeMismatch, "batch: ", inputs.size(), " inputs for ", rows(), " rows of ", time);
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (inputs[i] < 0 || inputs[i] >= dims.vocab)
+      fail(Code::InvalidArgument, "batch: input ", inputs[i], " of row ", i / time, " is outside the vocabulary of ",
+           dims.vocab);
 }
 
 Whisper::Whisper(std::shared_ptr<Backend> backend, const Dims& d, Precision p, bool trainable)
@@ -95,7 +108,7 @@ Losses Whisper::loss(const Batch& batch, const Cancel& cancel) {
 
 Losses Whisper::loss(Context& c, const Tensor& audio, const Batch& batch) {
   const Shape shape{batch.rows(), batch.time};
-  Tensor tokens = backend_->from_host(shift_right(batch, dims).data(), shape, DType::I32);
+  Tensor tokens = decoder_inputs(*backend_, batch, dims);
   Tensor labels = backend_->from_host(batch.labels.data(), shape, DType::I32);
   Tensor x = decoder_.forward(c, tokens, audio), losses = backend_->empty({shape.size()});
   backend_->classifier(losses, Tensor(), Tensor(), x, labels, decoder_.embedding().value, /*scale=*/1,
@@ -107,8 +120,7 @@ Tensor Whisper::logits(Context& c, Tensor features, const Batch& batch) {
   batch.check(dims);
   return c.tape.paused([&] {
     Tensor audio = encode(c, std::move(features));
-    Tensor tokens = backend_->from_host(shift_right(batch, dims).data(), {batch.rows(), batch.time}, DType::I32);
-    return decoder_.logits(c, decoder_.forward(c, tokens, audio));
+    return decoder_.logits(c, decoder_.forward(c, decoder_inputs(*backend_, batch, dims), audio));
   });
 }
 
@@ -116,7 +128,7 @@ void Whisper::accumulate(Context& c, Tensor features, const Batch& batch, float 
                          const Tensor& losses) {
   const bool encoder_trained = params_.trained(Part::encoder);
   const Shape shape{batch.rows(), batch.time};
-  Tensor tokens = backend_->from_host(shift_right(batch, dims).data(), shape, DType::I32);
+  Tensor tokens = decoder_inputs(*backend_, batch, dims);
   Tensor labels = backend_->from_host(batch.labels.data(), shape, DType::I32);
 
   const auto listen = [&] { return encode(c, std::move(features)); };

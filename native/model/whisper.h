@@ -20,6 +20,8 @@ namespace whisper {
 struct Batch {
   std::vector<std::vector<float>> samples;  // mono 16 kHz, each of its real length; cut or zero-padded to the window
   std::vector<int32_t> labels;              // [rows, time], negative = ignored
+  // [rows, time], token ids that the decoder reads; empty: the labels shifted right (a prompt is read and not learnt)
+  std::vector<int32_t> inputs;
   int time = 0;
   std::vector<int32_t> mask_spans;  // [n, 5]: {row, first frame, end frame, first mel, end mel} set to zero
 

@@ -82,6 +82,17 @@ describe('arguments', () => {
       'batches[0].samples[0]: expected a Float32Array, got a Float64Array',
       () => step([{ ...batch, samples: [new Float64Array(9)] }], options),
     ],
+    [
+      'a decoder input that is no token, and its row',
+      'batch: input 50 of row 1 is outside the vocabulary of 50',
+      () =>
+        model.loss({
+          samples: [batch.samples[0]!, batch.samples[0]!],
+          labels: new Int32Array(4),
+          inputs: Int32Array.of(41, 3, 41, 50),
+          time: 2,
+        }),
+    ],
     ['an unknown option', "options: unknown option 'lr'", () => step([batch], { ...options, lr: 1 })],
     [
       'a learning rate of NaN',
@@ -145,6 +156,12 @@ describe('arguments', () => {
     expect(error.code).toBe('ERR_INVALID_ARGUMENT');
     expect(error.message).toContain(message);
     expect(error.message).not.toContain('\n');
+  });
+
+  it('counts decoder inputs', async () => {
+    const error = await failure(() => model.loss({ ...batch, inputs: Int32Array.of(41) }));
+    expect(error.code).toBe('ERR_SHAPE_MISMATCH');
+    expect(error.message).toBe('batch: 1 inputs for 1 rows of 4');
   });
 
   it('takes undefined for an option left out', async () => {

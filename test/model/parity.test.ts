@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addon, type NativeModel, type NativeTensor } from '../../src/native.js';
-import { batch, dims, seed } from '../golden/model/clips.mjs';
+import { batch, dims, prompted, seed } from '../golden/model/clips.mjs';
 import { modelDevice } from '../helpers/native.js';
 
 interface Picked {
@@ -17,6 +17,7 @@ interface Golden {
   loss: number;
   row_losses: number[];
   grads: Record<string, Picked>;
+  prompted: { loss: number; grads: Record<string, Picked> };
   steps: { loss: number; grad_norm: number }[];
   weights: Record<string, Picked>;
   generate: {
@@ -106,6 +107,18 @@ describe('a small random Whisper against transformers in float64', () => {
     expect(gradients[1]).toEqual(gradients[0]);
   });
 
+  it('reads a prompt that it does not learn, where its inputs are given', async () => {
+    const labels = prompted.labels.filter((label) => label >= 0).length;
+    const { sums } = await model.loss(prompted);
+    const { loss, grads } = golden.prompted;
+    expect(Math.abs(sums.reduce((a, b) => a + b, 0) / labels - loss) / loss).toBeLessThan(2e-6);
+    await model.prepareTraining({});
+    await model.accumulate(prompted, 1 / labels);
+    for (const [name, expected] of Object.entries(grads)) {
+      expect(error(await model.read(name, 'grad'), expected), name).toBeLessThan(5e-4);
+    }
+  });
+
   it('follows five steps of AdamW and then decodes the same tokens', async () => {
     await model.prepareTraining({});
     for (const [step, expected] of golden.steps.entries()) {
@@ -148,6 +161,23 @@ describe('equal bits', () => {
     for (let i = 0; i < steps; i++) losses.push((await model.step([batch], adamw)).losses[0]!.sums[0]!);
     return losses;
   };
+
+  it('of labels shifted right and of the same given as inputs', async () => {
+    const given = { ...batch, inputs: prompted.inputs };
+    const model = await open();
+    expect(await model.loss(given)).toEqual(await model.loss(batch));
+    expect(await model.logits(given)).toEqual(await model.logits(batch));
+    const options = { prompt: Int32Array.of(dims.start, 292), maxLength: 8, end: dims.padding };
+    expect(await model.evaluate(given, options)).toEqual(await model.evaluate(batch, options));
+    const steps = [];
+    for (const micro of [batch, given]) {
+      await model.initialise('fan_in', seed);
+      await model.prepareTraining({});
+      steps.push([await model.step([micro], adamw), await value(model)]);
+    }
+    expect(steps[1]).toEqual(steps[0]);
+    await model.dispose();
+  });
 
   it('in repeated runs', async () => {
     const runs = [];

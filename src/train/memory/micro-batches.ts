@@ -46,7 +46,8 @@ export function wholeLosses(losses: readonly NativeLosses[], of: readonly number
   });
 }
 
-function rowsOf({ samples, labels, time, maskSpans }: NativeBatch, first: number, end: number): NativeBatch {
+function rowsOf(batch: NativeBatch, first: number, end: number): NativeBatch {
+  const { samples, labels, inputs, time, maskSpans } = batch;
   const spans: number[] = [];
   for (let at = 0; at < (maskSpans?.length ?? 0); at += 5) {
     const [row, ...place] = maskSpans!.subarray(at, at + 5);
@@ -55,6 +56,7 @@ function rowsOf({ samples, labels, time, maskSpans }: NativeBatch, first: number
   return {
     samples: samples.slice(first, end),
     labels: labels.slice(first * time, end * time),
+    ...(inputs && { inputs: inputs.slice(first * time, end * time) }),
     time,
     ...(spans.length > 0 && { maskSpans: Int32Array.from(spans) }),
   };

@@ -56,4 +56,17 @@ export const batch = {
   ),
 };
 
+/** The same rows with their first two labels as a prompt that the decoder reads and does not learn. */
+export const prompted = {
+  ...batch,
+  inputs: Int32Array.from(
+    [
+      [291, 292, 10, 11, 290, 290, 290, 290, 290],
+      [291, 292, 5, 77, 290, 120, 9, 290, 290],
+      [291, 292, 1, 2, 3, 4, 255, 256, 257],
+    ].flat(),
+  ),
+  labels: batch.labels.map((label, i) => (i % batch.time < 2 ? -100 : label)),
+};
+
 export const seed = 7;

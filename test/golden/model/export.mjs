@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { addon } from '../../../dist/native.js';
-import { batch, dims, seed } from './clips.mjs';
+import { batch, dims, prompted, seed } from './clips.mjs';
 
 const folder = process.argv[2];
 mkdirSync(folder, { recursive: true });
@@ -14,5 +14,10 @@ await model.dispose();
 writeFileSync(join(folder, 'dims.json'), JSON.stringify(dims));
 writeFileSync(
   join(folder, 'batch.json'),
-  JSON.stringify({ time: batch.time, labels: [...batch.labels], samples: batch.samples.map((s) => [...s]) }),
+  JSON.stringify({
+    time: batch.time,
+    labels: [...batch.labels],
+    samples: batch.samples.map((s) => [...s]),
+    prompted: { inputs: [...prompted.inputs], labels: [...prompted.labels] },
+  }),
 );

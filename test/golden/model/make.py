@@ -61,6 +61,15 @@ for name, p in model.named_parameters():
     if p.grad is not None:
         golden["grads"][name] = pick(p.grad)
 
+# The same of rows whose first labels are a prompt: read by the decoder, ignored by the loss.
+inputs, targets = (torch.tensor(batch["prompted"][key]).view_as(labels) for key in ("inputs", "labels"))
+model.zero_grad()
+loss = model(input_features=features, decoder_input_ids=inputs, labels=targets).loss
+loss.backward()
+few = [f"model.decoder.embed_{n}.weight" for n in ("tokens", "positions")] + [
+    "model.decoder.layers.0.self_attn.q_proj.weight", "model.decoder.layers.1.fc1.weight", "model.encoder.conv1.weight"]
+golden["prompted"] = {"loss": loss.item(), "grads": {name: pick(model.get_parameter(name).grad) for name in few}}
+
 # Five steps of AdamW with transformers' decay groups, clipping at 1.
 decayed = [p for n, p in model.named_parameters() if p.requires_grad and "bias" not in n and "layer_norm" not in n]
 plain = [p for n, p in model.named_parameters() if p.requires_grad and ("bias" in n or "layer_norm" in n)]

@@ -29,6 +29,7 @@ function batchOf(rows: number, first: number): NativeBatch {
     labels: Int32Array.from({ length: rows * time }, (_, i) =>
       i % 5 === 4 ? -100 : (i * 7919 + first) % 290,
     ),
+    ...(first === 0 && { inputs: Int32Array.from({ length: rows * time }, (_, i) => (i * 31) % 290) }),
     time,
     maskSpans: Int32Array.of(0, 3, 9, 0, 80, rows - 1, 0, 200, 5, 11),
   };
@@ -37,7 +38,7 @@ const micro = [batchOf(5, 0), batchOf(2, 5)];
 const scales = Float32Array.of(1 / 30, 1 / 40);
 
 describe('parts of micro-batches', () => {
-  it('have at most so many rows, each with its own samples, labels, spans and scale', () => {
+  it('have at most so many rows, each with its own samples, labels, inputs, spans and scale', () => {
     const { batches, scales: weights, of, rows } = inParts(micro, scales, 2);
     expect(of).toEqual([0, 0, 0, 1]);
     expect(rows).toBe(2);
@@ -45,6 +46,8 @@ describe('parts of micro-batches', () => {
     expect([...weights]).toEqual([scales[0], scales[0], scales[0], scales[1]]);
     expect(batches[2]!.samples[0]).toBe(micro[0]!.samples[4]);
     expect([...batches[1]!.labels]).toEqual([...micro[0]!.labels.subarray(16, 32)]);
+    expect(batches[1]!.inputs).toEqual(micro[0]!.inputs!.subarray(16, 32));
+    expect(batches[3]!.inputs).toBeUndefined();
     expect(batches.map(({ maskSpans }) => [...(maskSpans ?? [])])).toEqual([
       [0, 3, 9, 0, 80],
       [],
