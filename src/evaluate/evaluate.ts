@@ -2,13 +2,13 @@
 import { batches } from '../data/batches.js';
 import type { Source } from '../data/dataset.js';
 import type { DropReport } from '../data/drops.js';
+import { labeller, spokenIn } from '../data/labels.js';
 import { WhisperError } from '../errors.js';
-import type { Generated, GenerateOptions } from '../model/greedy.js';
 import type { Whisper } from '../model/whisper.js';
-import type { NativeBatch, NativeLosses } from '../native.js';
 import { basicNormalizer } from '../processor/normalizers/basic.js';
 import { englishNormalizer } from '../processor/normalizers/english.js';
 import type { Task } from '../processor/tokenizer.js';
+import { runByPrompt } from './by-prompt.js';
 import { characterErrorRate, type EditCounts, wordErrorRate } from './wer.js';
 
 /** What texts go through before they are compared. */
@@ -115,13 +115,13 @@ export async function* evaluateInBatches(
     );
   }
   // Wrong prompts are found before the first clip is decoded.
-  tokenizer.promptTokens(prompt);
+  const labels = labeller(tokenizer, prompt);
 
   const stream = batches({
     source: dataset,
     batchSize,
     passes: 1,
-    labels: ({ text }) => tokenizer.labels(text, prompt),
+    labels,
     startToken: config.decoder_start_token_id,
     maxLabels: config.max_target_positions,
     onLongLabel: 'truncate',
@@ -136,11 +136,12 @@ export async function* evaluateInBatches(
   const references: string[] = [];
   const hypotheses: string[] = [];
   const result = { samples: 0, batches: 0, audioSeconds: 0 };
-  const generation = { ...prompt, maxLength: options.maxLength, signal };
+  const wants = { loss: wantsLoss, text: wantsText, maxLength: options.maxLength, signal };
   let lossSum = 0;
   for await (const batch of stream) {
-    const { samples, labels, time, rows } = batch;
-    const { losses, texts } = await run(model, { samples, labels, time }, wantsLoss, wantsText, generation);
+    const { rows } = batch;
+    const spoken = rows.map((row) => spokenIn(row, tokenizer, prompt));
+    const { losses, texts } = await runByPrompt(model, batch, spoken, wants);
     if (losses) lossSum += (sum(losses.sums) / Math.max(1, sum(losses.tokens))) * rows.length;
     for (const [i, { text }] of texts.entries()) {
       const row = rows[i]!;
@@ -168,19 +169,6 @@ export async function* evaluateInBatches(
     evaluation.cer = characterErrorRate(references, hypotheses).cer;
   }
   return evaluation;
-}
-
-/** What is wanted of a batch, with its audio encoded once. */
-async function run(
-  model: Whisper,
-  batch: NativeBatch,
-  wantsLoss: boolean,
-  wantsText: boolean,
-  options: GenerateOptions,
-): Promise<{ losses?: NativeLosses; texts: Generated[] }> {
-  if (wantsLoss && wantsText) return model.lossAndTexts(batch, options);
-  if (wantsLoss) return { losses: await model.loss(batch, options), texts: [] };
-  return { texts: wantsText ? await model.generate(batch.samples, options) : [] };
 }
 
 function sum(values: Iterable<number>): number {

@@ -1,6 +1,7 @@
 // The training data as a stream of micro-batches, and how many updates an epoch of it has.
 import { type BatchesState, type BatchStream, batches } from '../data/batches.js';
 import type { Source } from '../data/dataset.js';
+import { labeller } from '../data/labels.js';
 import type { Whisper } from '../model/whisper.js';
 import { basicNormalizer } from '../processor/normalizers/basic.js';
 import type { TrainingArguments } from './arguments.js';
@@ -61,7 +62,7 @@ function batchesOptions({ model, source, options }: TrainingData) {
     batchSize: options.perDeviceTrainBatchSize,
     seed: options.seed,
     prefetch: Math.max(2, options.gradientAccumulationSteps),
-    labels: ({ text }: { text: string }) => model.tokenizer.labels(text, prompt),
+    labels: labeller(model.tokenizer, prompt),
     startToken: model.config.decoder_start_token_id,
     maxLabels: options.maxLabelLength ?? model.config.max_target_positions,
     onLongLabel: options.onLongLabel,
