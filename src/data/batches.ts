@@ -2,7 +2,7 @@
 import { WhisperError } from '../errors.js';
 import { mapInOrder, ReadAhead } from './ahead.js';
 import { type Collated, collate } from './collate.js';
-import type { Row, Source } from './dataset.js';
+import { checkVersion, type Row, type Source } from './dataset.js';
 import { decoderPool } from './decode/pool.js';
 import { DropCounter, type DropReport, describeDrops } from './drops.js';
 import { type Prepared, type PreparedRow, type PrepareOptions, prepareRow } from './prepare.js';
@@ -20,6 +20,8 @@ export interface BatchesState {
   /** What the state belongs to: going on with other settings would silently be another run. */
   seed: number;
   shuffleBuffer: number;
+  /** What the source was, where it can say so. */
+  version?: string;
   pass: number;
   /** Null at the start of a pass. */
   shuffle: ShuffleState | null;
@@ -29,8 +31,15 @@ export interface BatchesState {
 export interface BatchesOptions extends PrepareOptions {
   source: Source;
   batchSize: number;
-  /** Rows the shuffle buffer holds; 1 keeps the file's order. Default 1. */
+  /** Rows the shuffle buffer holds. Default 1. */
   shuffleBuffer?: number;
+  /** Bytes of audio that it holds at the most; reached, it stays at as many rows. Default 1 GiB. */
+  shuffleBytes?: number;
+  /**
+   * Reads the source in another order in each pass, where it can: shards in a streamed data set, every row of a prepared
+   * one. Default: where the shuffle buffer holds more than one row; a buffer of 1 alone keeps the file's order.
+   */
+  shuffleSource?: boolean;
   /** Default 42. */
   seed?: number;
   /** Passes over the data; without it they go on for ever. */
@@ -41,6 +50,8 @@ export interface BatchesOptions extends PrepareOptions {
   concurrency?: number;
   /** Ends the stream: the next `next()` rejects with ERR_CANCELLED. */
   signal?: AbortSignal;
+  /** Leaves out a pass's last batch where it would have fewer rows than the others. Default false. */
+  dropLast?: boolean;
   /** Goes on where a state was taken, with the same source and settings. */
   state?: BatchesState;
 }
@@ -69,6 +80,7 @@ interface Placed {
 }
 
 function checkOptions({
+  source,
   batchSize,
   prefetch = 1,
   concurrency = 1,
@@ -90,6 +102,7 @@ function checkOptions({
     }
   }
   if (!state) return;
+  checkVersion(source, state.version);
   for (const [name, was, is] of [
     ['seed', state.seed, seed],
     ['shuffle buffer', state.shuffleBuffer, shuffleBuffer],
@@ -103,6 +116,11 @@ function checkOptions({
   }
 }
 
+/** The state at the start of the pass a state is in: to go on without leaving out what that pass has read already. */
+export function startOfPass(state: BatchesState): BatchesState {
+  return { ...state, shuffle: null, drops: empty };
+}
+
 const empty: DropReport = { rows: 0, kept: 0, dropped: {} };
 
 /**
@@ -114,19 +132,25 @@ const empty: DropReport = { rows: 0, kept: 0, dropped: {} };
  * rows (long labels under the policy `error`, clips outside the data set's folder) reject `next()`; rows that merely
  * cannot be used are dropped and counted.
  *
- * @throws WhisperError ERR_INVALID_ARGUMENT at once; while iterating ERR_DATA when a pass has no usable row at all,
- *   ERR_CANCELLED after an abort
+ * @throws WhisperError ERR_INVALID_ARGUMENT at once, and ERR_DATA where the state is of another version of the data; while
+ *   iterating ERR_DATA when a pass gives no batch at all, ERR_CANCELLED after an abort
  */
 export function batches(options: BatchesOptions): BatchStream {
   checkOptions(options);
   const { source, batchSize, shuffleBuffer = 1, seed = 42, passes = Infinity, startToken, state } = options;
+  const { shuffleBytes: bytes, shuffleSource, dropLast = false } = options;
+  const shuffling = {
+    ...{ size: shuffleBuffer, seed },
+    ...(bytes !== undefined && { bytes }),
+    ...(shuffleSource !== undefined && { shuffleSource }),
+  };
   const start = { pass: state?.pass ?? 0, drops: state?.drops ?? empty };
   let stopped = false;
 
   async function* draw(): AsyncGenerator<Drawn, void, void> {
     for (let pass = start.pass; pass < passes && !stopped; pass++) {
       const resumed = pass === start.pass ? (state?.shuffle ?? undefined) : undefined;
-      const shuffled = await ShuffledPass.open(source, { size: shuffleBuffer, seed, pass }, resumed);
+      const shuffled = await ShuffledPass.open(source, { ...shuffling, pass }, resumed);
       try {
         while (!stopped) {
           const drawn = await shuffled.next();
@@ -157,12 +181,13 @@ export function batches(options: BatchesOptions): BatchStream {
     };
     for await (const item of ready) {
       if ('endOf' in item) {
-        if (rows.length > 0) {
+        if (rows.length > 0 && !dropLast) {
           if (held) yield held;
           held = place(item.endOf, null);
         }
+        rows = [];
         const drops = counter.report();
-        if (drops.kept === 0) throw nothingLeft(source, drops);
+        if (drops.kept < (dropLast ? batchSize : 1)) throw nothingLeft(source, drops, batchSize);
         if (held) {
           const next = { pass: item.endOf + 1, shuffle: null, drops: empty };
           yield { batch: { ...held.batch, lastOfPass: true }, drops, next };
@@ -227,7 +252,11 @@ export function batches(options: BatchesOptions): BatchStream {
       if (untouched) return () => structuredClone(state!);
       const { pass, shuffle, drops } = place;
       return () =>
-        structuredClone({ seed, shuffleBuffer, pass, shuffle: shuffle && shuffleState(shuffle), drops });
+        structuredClone({
+          ...{ seed, shuffleBuffer, pass, drops },
+          ...(source.version !== undefined && { version: source.version }),
+          shuffle: shuffle && shuffleState(shuffle),
+        });
     },
     drops: () => structuredClone(drops),
     begin: () => ahead.begin(),
@@ -248,10 +277,12 @@ export function evaluationBatches(
   return batches({ onLongLabel: 'truncate', ...options, shuffleBuffer: 1, passes: 1, dropEmptyText: false });
 }
 
-function nothingLeft(source: Source, drops: DropReport): WhisperError {
+function nothingLeft({ name }: Source, drops: DropReport, batchSize: number): WhisperError {
   const message =
     drops.rows === 0
-      ? `${source.name} has no rows`
-      : `no row of ${source.name} can be used: ${describeDrops(drops)}`;
+      ? `${name} has no rows`
+      : drops.kept > 0
+        ? `a pass over ${name} has ${drops.kept} usable rows, not one batch of ${batchSize}: there is nothing left without its last batch`
+        : `no row of ${name} can be used: ${describeDrops(drops)}`;
   return new WhisperError('ERR_DATA', message);
 }

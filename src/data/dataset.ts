@@ -1,5 +1,7 @@
 // The types every data source speaks: rows, cursors to take up reading again, and sources that stream them.
+import { createHash } from 'node:crypto';
 import { WhisperError } from '../errors.js';
+import { branch, permutation, RandomStream } from './random.js';
 
 /** Where the audio of a row is. Nothing is read before the row is prepared. */
 export type AudioReference =
@@ -63,8 +65,14 @@ export interface Source {
    * or every row where each can be read alone. Cursors of one order mean nothing in another, but `at` does in all.
    */
   shuffled?(seed: number, pass: number): Source;
+  /** The pieces it is one after the other, where it is several: shards, or the sides of `train+validation`. */
+  readonly parts?: readonly Source[];
+  /** The cursor of the row with that index, without reading the rows before it. */
+  seek?(row: number): Promise<Cursor>;
   /** What it was when it was opened (a commit, an ETag): a run that goes on must read the same. */
   readonly version?: string;
+  /** What else decides about its rows, where name and version do not say it: columns, changes to the text. */
+  readonly selection?: string;
 }
 
 /** A cursor is not one of this source, for instance because the data set changed since the checkpoint was written. */
@@ -72,51 +80,104 @@ export function cursorError(name: string, detail: string): WhisperError {
   return new WhisperError('ERR_DATA', `cannot go on reading ${name}: ${detail}`);
 }
 
-/** One source after the other: the meaning of `train+validation`. Cursors are `{ part, inner }`. */
-export function concatenate(sources: readonly Source[]): Source {
-  const only = sources[0];
-  if (sources.length === 1 && only) return only;
-  const name = sources.map((source) => source.name).join(' + ');
-  const wrap = (part: number, { row, at, next }: Positioned): Positioned => ({
-    row,
-    at: { part, inner: at },
-    next: { part, inner: next },
+/**
+ * Refuses to go on with other data than a checkpoint was written with; data that cannot say its version is not asked.
+ *
+ * @throws WhisperError ERR_DATA saying what it was, what it is and how to read what it was
+ */
+export function checkVersion({ name, version }: Source, was: string | undefined): void {
+  if (was === undefined || version === undefined || was === version) return;
+  throw new WhisperError(
+    'ERR_DATA',
+    `${name} was ${was} when the checkpoint was written and is ${version} now; to go on with what it was, name the data set with its commit (name@commit), or start anew`,
+  );
+}
+
+/**
+ * One source after the other: the meaning of `train+validation`. Sources that have parts themselves come in with them, so
+ * that all shards are put into one random order; cursors are `{ part, inner }`.
+ *
+ * @param name for messages; default: the sources' names
+ */
+export function concatenate(sources: readonly Source[], name?: string): Source {
+  const parts = sources.flatMap((source) => source.parts ?? [source]);
+  if (sources.length === 1 && name === undefined) return sources[0]!;
+  return inOrder({
+    name: name ?? sources.map((source) => source.name).join(' + '),
+    parts,
+    readers: parts,
+    order: parts.map((_, part) => part),
   });
-  const unwrap = (cursor: Cursor): { part: number; source: Source; inner: Cursor } => {
+}
+
+interface InOrder {
+  name: string;
+  parts: readonly Source[];
+  /** The parts as they are read: each in an order of its own, or as it is. */
+  readers: readonly Source[];
+  /** Which part is read when. */
+  order: readonly number[];
+}
+
+function inOrder({ name, parts, readers, order }: InOrder): Source {
+  const place = (cursor: Cursor): { part: number; inner: Cursor } => {
     const { part, inner } = (cursor ?? {}) as { part?: unknown; inner?: Cursor };
-    const source = typeof part === 'number' ? sources[part] : undefined;
-    if (!source)
-      throw cursorError(name, `${JSON.stringify(cursor)} names none of its ${sources.length} parts`);
-    return { part: part as number, source, inner: inner ?? null };
+    if (typeof part === 'number' && parts[part]) return { part, inner: inner ?? null };
+    throw cursorError(name, `${JSON.stringify(cursor)} names none of its ${parts.length} parts`);
   };
+  const version = joined(parts.map((part) => part.version));
+  const selection = joined(parts.map((part) => part.selection));
   return {
     name,
+    parts,
+    ...(version !== undefined && { version }),
+    ...(selection !== undefined && { selection }),
+    // Where a row was read is told by the part's own number, where reading goes on by its turn.
     async *open(cursor) {
-      let { part, inner } = cursor == null ? { part: 0, inner: null } : unwrap(cursor);
-      for (; part < sources.length; part++, inner = null) {
-        for await (const positioned of sources[part]!.open(inner)) yield wrap(part, positioned);
+      let { part: turn, inner } = cursor == null ? { part: 0, inner: null } : place(cursor);
+      for (; turn < order.length; turn++, inner = null) {
+        const part = order[turn]!;
+        for await (const { row, at, next } of readers[part]!.open(inner)) {
+          yield { row, at: { part, inner: at }, next: { part: turn, inner: next } };
+        }
       }
     },
     async rowsAt(cursors) {
+      const places = cursors.map(place);
       const rows: Positioned[] = [];
-      for (const [part, source] of sources.entries()) {
-        const mine = cursors.flatMap((cursor, index) => {
-          const place = unwrap(cursor);
-          return place.part === part ? [{ index, inner: place.inner }] : [];
-        });
+      for (const [part, source] of readers.entries()) {
+        const mine = places.flatMap((wanted, index) => (wanted.part === part ? [{ index, ...wanted }] : []));
         const found = mine.length > 0 ? await source.rowsAt(mine.map(({ inner }) => inner)) : [];
-        for (const [i, { index }] of mine.entries()) rows[index] = wrap(part, found[i]!);
+        for (const [i, { index }] of mine.entries()) {
+          const { row, at, next } = found[i]!;
+          rows[index] = { row, at: { part, inner: at }, next: { part: order.indexOf(part), inner: next } };
+        }
       }
       return rows;
     },
-    async count() {
-      let total = 0;
-      for (const source of sources) {
-        if (!source.count)
-          throw new WhisperError('ERR_DATA', `${source.name} cannot say how many rows it has`);
-        total += await source.count();
-      }
-      return total;
+    shuffled(seed, pass) {
+      const random = new RandomStream(branch(seed, 0), pass);
+      return inOrder({
+        name,
+        parts,
+        readers: parts.map((part, i) => part.shuffled?.(branch(seed, i + 1), pass) ?? part),
+        order: [...permutation(parts.length, random)],
+      });
     },
+    ...(parts.every((part) => part.count) && {
+      async count() {
+        let total = 0;
+        for (const part of parts) total += await part.count!();
+        return total;
+      },
+    }),
   };
+}
+
+/** What several sources say, each thing once; a digest where that would be long. */
+function joined(texts: readonly (string | undefined)[]): string | undefined {
+  const known = [...new Set(texts.filter((text) => text !== undefined))];
+  if (known.length === 0) return undefined;
+  const all = known.join(' + ');
+  return all.length <= 200 ? all : `sha256:${createHash('sha256').update(all).digest('hex')}`;
 }

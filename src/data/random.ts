@@ -57,4 +57,29 @@ export class RandomStream {
       if (word < limit) return word % n;
     }
   }
+
+  /** A random number from 0 to below 1, of 53 bits. */
+  uniform(): number {
+    return (this.below(2 ** 26) * 2 ** 27 + this.below(2 ** 27)) / 2 ** 53;
+  }
+}
+
+/** The seed of an independent stream: of one part of a data set, say, or of the n-th time it is read. */
+export function branch(seed: number, index: number): number {
+  // The fourth word of the counter is 0 in every RandomStream, so that no stream meets this block.
+  const [high, low] = philox(
+    [index >>> 0, Math.floor(index / 2 ** 32), 0, 1],
+    [seed >>> 0, Math.floor(seed / 2 ** 32)],
+  );
+  return (high % 2 ** 21) * 2 ** 32 + low;
+}
+
+/** The numbers from 0 to n - 1 in a random order, each order equally likely (Fisher and Yates). */
+export function permutation(n: number, random: RandomStream): Uint32Array {
+  const order = Uint32Array.from({ length: n }, (_, i) => i);
+  for (let i = n - 1; i > 0; i--) {
+    const j = random.below(i + 1);
+    [order[i], order[j]] = [order[j]!, order[i]!];
+  }
+  return order;
 }
