@@ -84,6 +84,7 @@ void fields(auto& f, Losses& o) {
 void fields(auto& f, TrainingOptions& o) {
   f.optional("freezeEncoder", o.freeze_encoder);
   f.optional("freezeDecoder", o.freeze_decoder);
+  f.optional("trainEncoderPositions", o.train_encoder_positions);
   f.optional("checkpointing", o.checkpointing.policy);
   f.optional("checkpointEvery", o.checkpointing.every);
   f.optional("optimizer", o.optimizer.name);

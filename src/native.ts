@@ -52,6 +52,7 @@ export type Precision = (typeof PRECISIONS)[number];
 export interface NativeTrainingOptions {
   freezeEncoder?: boolean;
   freezeDecoder?: boolean;
+  trainEncoderPositions?: boolean;
   /** native/model/checkpointing.h */
   checkpointing?: 'none' | 'encoder' | 'all' | 'every' | 'selective';
   /** With `every`: blocks 0, n, 2n … */

@@ -35,6 +35,11 @@ void Encoder::backward(Context& c, const Tensor& dy) const {
   ln_.backward(c, dy, dx);
   dx = blocks_.backward(c, dx);
   dx = c.dropped(dx, c.dropout(c.rates.dropout, place_));
+  if (positions_.grad) {
+    // Only the shape of the tokens counts where no table of theirs has a gradient.
+    const Tensor places = c.backend.empty({dx.shape[0], dx.shape[1]}, DType::I32);
+    c.backend.embed_backward(Tensor(), positions_.grad, dx, places, /*padding=*/-1);
+  }
   auto [h2] = c.tape.pop<1>();
   Tensor dh2 = c.like(h2);
   c.backend.gelu_backward(dh2, dx, h2);

@@ -1,4 +1,4 @@
-// The encoder: two convolutions, fixed sinusoidal positions, blocks, a layer norm.
+// The encoder: two convolutions, sinusoidal positions, blocks, a layer norm.
 #pragma once
 #include "model/dims.h"
 #include "model/stack.h"

@@ -64,14 +64,15 @@ void Params::refresh(Backend& backend) {
   for (const Stretch& s : copied_) backend.cast(copies_.part(s.copy, {s.size}), masters_.part(s.master, {s.size}));
 }
 
-void Params::train(Backend& backend, bool encoder, bool decoder) {
+void Params::train(Backend& backend, bool encoder, bool decoder, bool fixed) {
   end_training();
   for (const Param& p : list_)
     if (!p.master)
       fail(Code::InvalidArgument,
            "the model was opened for inference: its 16-bit weights have no f32 masters to train");
   const auto wanted = [&](const Param& p) {
-    return (p.part == Part::encoder && encoder) || (p.part == Part::decoder && decoder);
+    return (p.part == Part::encoder && encoder) || (p.part == Part::decoder && decoder) ||
+           (p.part == Part::fixed && fixed);
   };
   int64_t total = 0;
   for (const Param& p : list_)

@@ -24,7 +24,8 @@ constexpr DType dtype_of(Precision precision) {
   return precision == Precision::f16 ? DType::F16 : precision == Precision::bf16 ? DType::BF16 : DType::F32;
 }
 
-// Which part of the model a parameter belongs to: what freezing speaks of. `fixed` is never trained.
+// Which part of the model a parameter belongs to: what freezing speaks of. `fixed` are the encoder's positions, which
+// are trained only where that is asked for by itself.
 enum class Part { encoder, decoder, fixed };
 
 // What a parameter is for: the factor of products; token vectors, looked up and the factor of the tied projection;
@@ -67,7 +68,7 @@ class Params {
   void refresh(Backend& backend);
 
   // Gives gradients to the parts that are trained and takes them from the others.
-  void train(Backend& backend, bool encoder, bool decoder);
+  void train(Backend& backend, bool encoder, bool decoder, bool fixed);
   void end_training();
   bool trained(Part part) const;
 

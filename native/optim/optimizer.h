@@ -37,7 +37,7 @@ struct Hyperparameters {
   double epsilon = 1e-8;
   double weight_decay = 0;
 
-  double rate(Part part) const { return part == Part::encoder ? encoder_rate : decoder_rate; }
+  double rate(Part part) const { return part == Part::decoder ? decoder_rate : encoder_rate; }
 };
 
 // A tensor of an optimizer's state that belongs to a parameter. Numbers are f32; of the parameter's shape they lie as

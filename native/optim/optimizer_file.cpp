@@ -48,6 +48,7 @@ std::string remedy(const std::string& key, const std::string& value) {
   if (key == "optimizer") return "with --optim " + value;
   if (key == "eight_bit_embeddings")
     return std::string(value == "true" ? "with" : "without") + " --optim_8bit_embeddings";
+  if (key == "trained" && value.ends_with("positions")) return "with --train_encoder_positions";
   if (key == "trained")
     return value == "all"       ? "without frozen parts"
            : value == "decoder" ? "with --freeze_encoder"

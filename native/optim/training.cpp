@@ -64,7 +64,8 @@ Training::Training(Whisper& model, const TrainingOptions& options)
     : model_(model), options_(checked(options)), context_(model.context()), scaler_(options.loss_scaling) {
   context_.checkpointing = options.checkpointing;
   context_.rates = options.regularization;
-  model.params().train(model.backend(), !options.freeze_encoder, !options.freeze_decoder);
+  model.params().train(model.backend(), !options.freeze_encoder, !options.freeze_decoder,
+                       options.train_encoder_positions && !options.freeze_encoder);
   optimizer_ = make_optimizer(model.backend(), model.params(), options.optimizer);
 }
 
@@ -139,11 +140,10 @@ StepResult Training::read(const Queued& queued, const std::vector<Batch>& batche
 RunTraits Training::traits() const {
   const Params& params = model_.params();
   const bool encoder = params.trained(Part::encoder), decoder = params.trained(Part::decoder);
+  const std::string parts = encoder && decoder ? "all" : encoder ? "encoder" : "decoder";
   RunTraits traits{{"optimizer", spelling_of(options_.optimizer.name)},
                    {"precision", spelling_of(model_.precision)},
-                   {"trained", encoder && decoder ? "all"
-                               : encoder          ? "encoder"
-                                                  : "decoder"},
+                   {"trained", parts + (params.trained(Part::fixed) ? " and encoder positions" : "")},
                    {"loss_scaler", spelling_of(scaler_.kind())}};
   if (options_.optimizer.name == OptimizerOptions::Name::adamw_bnb_8bit)
     traits.emplace_back("eight_bit_embeddings", options_.optimizer.eight_bit_embeddings ? "true" : "false");

@@ -14,6 +14,7 @@ namespace whisper {
 struct TrainingOptions {
   bool freeze_encoder = false;
   bool freeze_decoder = false;
+  bool train_encoder_positions = false;  // as transformers did before 4.35; not with a frozen encoder
   Checkpointing checkpointing;
   OptimizerOptions optimizer;
   LossScaling loss_scaling;

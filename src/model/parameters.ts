@@ -3,16 +3,23 @@ import type { NativeModel } from '../native.js';
 
 export interface ParameterCounts {
   parameters: number;
-  /** Those that training changes; the encoder's positions are never among them. */
+  /** Those that training changes. */
   trainable: number;
   /** In embeddings of tokens and positions. */
   embeddings: number;
 }
 
+/** What training leaves as it is; the encoder's positions unless they are asked for. */
+interface Trained {
+  freezeEncoder?: boolean;
+  freezeDecoder?: boolean;
+  trainEncoderPositions?: boolean;
+}
+
 /** Counts the parameters of a model, of which training leaves frozen parts as they are. */
 export async function countParameters(
   native: NativeModel,
-  { freezeEncoder = false, freezeDecoder = false }: { freezeEncoder?: boolean; freezeDecoder?: boolean } = {},
+  { freezeEncoder = false, freezeDecoder = false, trainEncoderPositions = false }: Trained = {},
 ): Promise<ParameterCounts> {
   const counts = { parameters: 0, trainable: 0, embeddings: 0 };
   for (const { name, shape } of await native.parameters()) {
@@ -20,7 +27,8 @@ export async function countParameters(
     const frozen = name.startsWith('model.encoder.') ? freezeEncoder : freezeDecoder;
     counts.parameters += size;
     if (/embed_(tokens|positions)/.test(name)) counts.embeddings += size;
-    if (name !== 'model.encoder.embed_positions.weight' && !frozen) counts.trainable += size;
+    const fixed = name === 'model.encoder.embed_positions.weight' && !trainEncoderPositions;
+    if (!fixed && !frozen) counts.trainable += size;
   }
   return counts;
 }

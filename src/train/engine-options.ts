@@ -42,6 +42,11 @@ export function policyOf(options: Partial<TrainingArguments>): string {
   return options.checkpointingPolicy ?? (options.gradientCheckpointing ? 'all' : 'none');
 }
 
+/** Whether the encoder's positions are trained: never where the rest of the encoder is not. */
+export function trainsPositions(options: Partial<TrainingArguments>): boolean {
+  return (options.trainEncoderPositions ?? false) && !options.freezeEncoder;
+}
+
 /** The loss scaler: f16 has one, f32 and bf16 reach as far as gradients do. */
 export function lossScalerOf({ lossScaler }: Partial<TrainingArguments>, precision: Precision): LossScaler {
   return precision === 'f16' ? (lossScaler ?? 'torch') : 'none';
@@ -62,6 +67,7 @@ export function engineOptions(
   return {
     freezeEncoder: options.freezeEncoder ?? false,
     freezeDecoder: options.freezeDecoder ?? false,
+    trainEncoderPositions: trainsPositions(options),
     checkpointing: policy as NonNullable<NativeTrainingOptions['checkpointing']>,
     checkpointEvery: Number(every ?? 1),
     optimizer: optimizerOf(options),

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { WhisperError } from '../errors.js';
 import { PRECISIONS, type Precision } from '../native.js';
 import { type TrainingArguments, trainerOptions } from './arguments.js';
-import { lossScalerOf, optimizerOf } from './engine-options.js';
+import { lossScalerOf, optimizerOf, trainsPositions } from './engine-options.js';
 import { camelCase } from './option.js';
 import type { SavedRun } from './state.js';
 
@@ -15,6 +15,7 @@ export const kindSchema = z.strictObject({
   freeze_encoder: z.boolean(),
   // A default for checkpoints from before it was an option.
   freeze_decoder: z.boolean().default(false),
+  train_encoder_positions: z.boolean().default(false),
   loss_scaler: z.enum(['none', 'torch', 'deepspeed']),
 });
 
@@ -28,6 +29,7 @@ export function kindOf(options: TrainingArguments, precision: Precision): RunKin
     optim_8bit_embeddings: options.optim8bitEmbeddings,
     freeze_encoder: options.freezeEncoder,
     freeze_decoder: options.freezeDecoder,
+    train_encoder_positions: trainsPositions(options),
     loss_scaler: lossScalerOf(options, precision),
   };
 }
@@ -40,6 +42,7 @@ export function earliestKind(freezeEncoder: boolean): RunKind {
     optim_8bit_embeddings: false,
     freeze_encoder: freezeEncoder,
     freeze_decoder: false,
+    train_encoder_positions: false,
     loss_scaler: 'none',
   };
 }

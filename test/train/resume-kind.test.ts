@@ -112,6 +112,7 @@ describe('a checkpoint', () => {
       precision: 'f16',
       optim: 'adamw_bnb_8bit',
       optim_8bit_embeddings: false,
+      train_encoder_positions: false,
       freeze_encoder: false,
       freeze_decoder: false,
       loss_scaler: 'torch',

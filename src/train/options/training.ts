@@ -20,6 +20,10 @@ export const optimizerOptions = {
   ),
   freeze_encoder: boolean('do not train the encoder', false),
   freeze_decoder: boolean('do not train the decoder, nor the embedding of tokens', false),
+  train_encoder_positions: boolean(
+    'train the encoder’s positions too, as transformers did before 4.35; not with freeze_encoder',
+    false,
+  ),
 };
 
 /** What is kept for the way back: also options of `Trainer`. */
