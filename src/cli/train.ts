@@ -1,7 +1,9 @@
 // whisper-tune train: the fine-tuning event's script, flag for flag.
 import { WhisperError } from '../errors.js';
 import { Whisper } from '../model/whisper.js';
-import { describeEvaluation, EvaluationReport, TrainingReport } from '../report/progress.js';
+import type { TrainingListener } from '../report/listener.js';
+import { openListeners } from '../report/listeners.js';
+import { describeEvaluation, EvaluationReport } from '../report/progress.js';
 import {
   datasetOptions,
   modelOptions,
@@ -13,6 +15,7 @@ import {
 } from '../train/arguments.js';
 import { checkLossScale, checkTogether } from '../train/checks.js';
 import { camelCase } from '../train/option.js';
+import { reportOptions } from '../train/options/reports.js';
 import { evaluationMetrics, type Metrics, writeResults } from '../train/results.js';
 import { Trainer } from '../train/trainer.js';
 import { type Command, commonOptions, type Invocation, type Terminal, writeJson } from './command.js';
@@ -26,6 +29,7 @@ const options = {
   ...rowOptions,
   ...phaseOptions,
   ...trainingOptions,
+  ...reportOptions,
   ...commonOptions,
 };
 
@@ -72,9 +76,18 @@ async function run(given: Given): Promise<number> {
       evalDataset,
       signal: given.signal,
     });
+    const listener = await openListeners(
+      { trainer, definitions: trainCommand.options, values: options },
+      terminal,
+    );
     const results: Metrics = {};
-    if (options.doTrain && !(await train(trainer, terminal, results))) return 1;
-    if (evaluates) await evaluateAtEnd(trainer, terminal, results);
+    try {
+      if (options.doTrain && !(await train(trainer, listener, terminal, results))) return 1;
+      if (evaluates) await evaluateAtEnd(trainer, listener, terminal, results);
+      await listener.tell({ type: 'finish' });
+    } finally {
+      await listener.close();
+    }
     if (options.json) writeJson(terminal, results);
     return 0;
   });
@@ -89,32 +102,48 @@ function openModel(options: Given['options']): Promise<Whisper> {
 }
 
 /** Trains to the end and writes the model; false when a signal ended it. */
-async function train(trainer: Trainer, terminal: Terminal, results: Metrics): Promise<boolean> {
+async function train(
+  trainer: Trainer,
+  listener: TrainingListener,
+  terminal: Terminal,
+  results: Metrics,
+): Promise<boolean> {
   const { model, options } = trainer;
-  const report = new TrainingReport(terminal);
-  try {
-    for await (const event of trainer.train()) {
-      report.tell(event);
-      if (event.type === 'end' && event.reason === 'stopped') {
-        if (event.step > 0) terminal.err(`go on with --resume_from_checkpoint=true (update ${event.step})\n`);
-        return false;
-      }
+  for await (const event of trainer.train()) {
+    await listener.tell(event);
+    if (event.type === 'end' && event.reason === 'stopped') {
+      if (event.step > 0) terminal.err(`go on with --resume_from_checkpoint=true (update ${event.step})\n`);
+      return false;
     }
-  } finally {
-    report.close();
   }
   await model.savePretrained(options.outputDir);
-  Object.assign(results, trainer.metrics());
-  await writeResults(options.outputDir, 'train', trainer.metrics());
-  terminal.err(`model written to ${options.outputDir}\n`);
+  await listener.tell({ type: 'written', path: options.outputDir });
+  await report(trainer, listener, 'train', trainer.metrics(), results);
   return true;
 }
 
-async function evaluateAtEnd(trainer: Trainer, terminal: Terminal, results: Metrics): Promise<void> {
-  const report = new EvaluationReport(terminal);
-  const evaluation = await trainer.evaluate((event) => report.tell(event)).finally(() => report.close());
+async function evaluateAtEnd(
+  trainer: Trainer,
+  listener: TrainingListener,
+  terminal: Terminal,
+  results: Metrics,
+): Promise<void> {
+  const count = new EvaluationReport(terminal);
+  const evaluation = await trainer.evaluate((event) => count.tell(event)).finally(() => count.close());
   terminal.err(`evaluation: ${describeEvaluation(evaluation)}\n`);
   const metrics = { ...evaluationMetrics(evaluation), epoch: trainer.state.epoch };
+  await report(trainer, listener, 'eval', metrics, results);
+}
+
+/** Writes the metrics of a part of the run and tells them. */
+async function report(
+  trainer: Trainer,
+  listener: TrainingListener,
+  split: 'train' | 'eval',
+  metrics: Metrics,
+  results: Metrics,
+): Promise<void> {
   Object.assign(results, metrics);
-  await writeResults(trainer.options.outputDir, 'eval', metrics);
+  await writeResults(trainer.options.outputDir, split, metrics);
+  await listener.tell({ type: 'results', split, step: trainer.state.step, metrics });
 }

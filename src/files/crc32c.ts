@@ -3,7 +3,8 @@
 /** The remainders of all bytes; the polynomial is 0x1EDC6F41 with its bits reversed (RFC 3720, appendix B.4). */
 const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let remainder = byte;
-  for (let bit = 0; bit < 8; bit++) remainder = remainder & 1 ? (remainder >>> 1) ^ 0x82f63b78 : remainder >>> 1;
+  for (let bit = 0; bit < 8; bit++)
+    remainder = remainder & 1 ? (remainder >>> 1) ^ 0x82f63b78 : remainder >>> 1;
   return remainder;
 });
 

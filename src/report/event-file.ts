@@ -27,7 +27,11 @@ const DT_STRING = 7;
 const FILE_VERSION = 'brain.Event:2';
 
 /** Adds an embedded message, whose fields `write` writes. */
-export function embed(writer: BinaryWriter, field: number, write: (writer: BinaryWriter) => unknown): BinaryWriter {
+export function embed(
+  writer: BinaryWriter,
+  field: number,
+  write: (writer: BinaryWriter) => unknown,
+): BinaryWriter {
   writer.tag(field, WireType.LengthDelimited).fork();
   write(writer);
   return writer.join();

@@ -22,9 +22,7 @@ export function experiment(
       });
     }
     for (const tag of metrics) {
-      embed(writer, 5, (info) =>
-        embed(info, 1, (name) => name.tag(2, WireType.LengthDelimited).string(tag)),
-      );
+      embed(writer, 5, (info) => embed(info, 1, (name) => name.tag(2, WireType.LengthDelimited).string(tag)));
     }
   });
 }

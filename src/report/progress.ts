@@ -4,6 +4,7 @@ import { describeDrops } from '../data/drops.js';
 import type { Evaluation } from '../evaluate/evaluate.js';
 import type { TrainingEvent } from '../train/events.js';
 import { formatBytes } from '../train/memory/bytes.js';
+import type { RunEvent, TrainingListener } from './listener.js';
 
 /** Where lines go, and the terminal that can show a bar. */
 export interface ProgressOutput {
@@ -16,7 +17,7 @@ type Step = Extract<TrainingEvent, { type: 'step' | 'skip' }>;
 type Planned = Extract<TrainingEvent, { type: 'plan' }>;
 
 /** Tells the events of a training run. */
-export class TrainingReport {
+export class TrainingReport implements TrainingListener {
   readonly #output: ProgressOutput;
   #bar: SingleBar | undefined;
   #evaluation: EvaluationReport | undefined;
@@ -30,7 +31,7 @@ export class TrainingReport {
     this.#output = output;
   }
 
-  tell(event: TrainingEvent): void {
+  tell(event: RunEvent): void {
     switch (event.type) {
       case 'plan':
         this.#line(describePlan(event));
@@ -87,8 +88,11 @@ export class TrainingReport {
       case 'notice':
         this.#line(event.message);
         return;
+      case 'written':
+        this.#line(`model written to ${event.path}`);
+        return;
       case 'end': {
-        this.close();
+        this.#closeBar();
         const { step, epoch, trainLoss, seconds, reason, best, data } = event;
         const dropped = epoch < 1 && data.kept < data.rows ? `; ${describeDrops(data)}` : '';
         this.#line(
@@ -101,7 +105,11 @@ export class TrainingReport {
     }
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    this.#closeBar();
+  }
+
+  #closeBar(): void {
     this.#bar?.stop();
     this.#bar = undefined;
   }

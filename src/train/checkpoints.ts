@@ -181,7 +181,8 @@ async function findResume(
   if (overwrite) return undefined;
   if (last) return complete(last);
   const names = await readdir(outputDir).catch((): string[] => []);
-  if (names.length > 0) {
+  // What reports write before the first checkpoint holds nothing that a new run could destroy.
+  if (names.some((name) => name !== 'runs' && name !== '.gitignore')) {
     throw new WhisperError(
       'ERR_FILE',
       `output_dir ${outputDir} is not empty and has no checkpoint to resume from: choose another, or overwrite_output_dir`,

@@ -184,7 +184,7 @@ describe('train', () => {
       '--do_eval',
     );
     expect(only.code).toBe(0);
-    expect(readdirSync(at('only')).sort()).toEqual(['all_results.json', 'eval_results.json']);
+    expect(readdirSync(at('only')).sort()).toEqual(['all_results.json', 'eval_results.json', 'runs']);
     expect(json('only', 'eval_results.json').eval_samples).toBe(5);
   });
 
