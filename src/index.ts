@@ -6,17 +6,20 @@ export type { DropReason, DropReport } from './data/drops.js';
 export { type OpenDatasetOptions, openDataset } from './data/sources/index.js';
 export { fromIterable, type UserRow, type UserRows } from './data/sources/iterable.js';
 export { type ErrorCode, WhisperError } from './errors.js';
+export { type AlignedUnit, align, type EditCounts } from './evaluate/alignment.js';
 export {
   type EvaluatedRow,
   type EvaluateOptions,
   type Evaluation,
   evaluate,
-  type NormalizerName,
+  type LongAudio,
 } from './evaluate/evaluate.js';
+export type { HallucinationCounts, Symptoms } from './evaluate/hallucinations.js';
+export type { NormalizerName } from './evaluate/normalizers.js';
+export type { Rates, Unscored, UtteranceScore } from './evaluate/score.js';
 export {
   type CharacterErrorRate,
   characterErrorRate,
-  type EditCounts,
   type WordErrorRate,
   wordErrorRate,
 } from './evaluate/wer.js';
@@ -26,6 +29,7 @@ export type { NativePlan as MemoryPlan, Precision } from './native.js';
 export { type Features, type LogMelOptions, logMel } from './processor/features.js';
 export { basicNormalizer } from './processor/normalizers/basic.js';
 export { englishNormalizer } from './processor/normalizers/english.js';
+export { marksNormalizer } from './processor/normalizers/marks.js';
 export {
   type DecodeOptions,
   type PromptOptions,

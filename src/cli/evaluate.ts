@@ -1,6 +1,7 @@
 // whisper-tune evaluate: word and character error rate of a model on a split of a data set.
 import { describeDrops } from '../data/drops.js';
 import { type Evaluation, evaluate } from '../evaluate/evaluate.js';
+import { NORMALIZER_NAMES } from '../evaluate/normalizers.js';
 import { Whisper } from '../model/whisper.js';
 import { CountReport, describeEvaluation } from '../report/progress.js';
 import { modelOptions, precisionOptions } from '../train/arguments.js';
@@ -21,7 +22,7 @@ const options = {
   text_column_name: string('column with the text (default: found by its name)', undefined),
   batch_size: integer('clips at a time', 8, { least: 1 }),
   generation_max_length: integer('tokens of a generated text, its prompt included', undefined, { least: 1 }),
-  normalizer: choice('what texts go through before they are compared', ['basic', 'english', 'none'], 'basic'),
+  normalizer: choice('what texts go through before they are compared', NORMALIZER_NAMES, 'basic'),
   loss: boolean('measure the loss too', false),
   predictions: boolean('add every row with its reference and its hypothesis to the JSON', false),
   device: modelOptions.device,
@@ -58,7 +59,9 @@ export const evaluateCommand: Command<typeof options> = {
         loss: options.loss,
         signal,
         onProgress: (done) => report.tell(done),
-        onRow: (row) => options.predictions && rows.push(row),
+        onRow: ({ id, reference, hypothesis }) => {
+          if (options.predictions) rows.push({ id, reference, hypothesis });
+        },
       }).finally(() => report.close());
       const { dropped, samples } = evaluation;
       const left = Object.values(dropped).reduce((sum, { count }) => sum + count, 0);

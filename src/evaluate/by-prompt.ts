@@ -4,6 +4,7 @@ import type { Spoken } from '../data/labels.js';
 import type { Generated, GenerateOptions } from '../model/greedy.js';
 import type { Whisper } from '../model/whisper.js';
 import type { NativeBatch, NativeLosses } from '../native.js';
+import { transcribe } from '../transcribe/transcribe.js';
 
 /** What is wanted of a batch. */
 export interface Wants extends Omit<GenerateOptions, keyof Spoken> {
@@ -11,11 +12,14 @@ export interface Wants extends Omit<GenerateOptions, keyof Spoken> {
   text: boolean;
 }
 
+/** A generated text; `logprobs` of its tokens where it came from one window. */
+export type Heard = Pick<Generated, 'text'> & Partial<Pick<Generated, 'logprobs'>>;
+
 interface Result {
   /** Where the loss is wanted. */
   losses?: NativeLosses;
   /** Where texts are wanted. */
-  texts: Generated[];
+  texts: Heard[];
 }
 
 /**
@@ -38,7 +42,7 @@ export async function runByPrompt(
   if (groups.size === 1) return run(model, { samples, labels, time }, { ...wants, ...spoken[0] });
   const sums = new Float32Array(samples.length);
   const tokens = new Int32Array(samples.length);
-  const texts: Generated[] = [];
+  const texts: Heard[] = [];
   for (const group of groups.values()) {
     const part: NativeBatch = {
       samples: group.map((row) => samples[row]!),
@@ -63,5 +67,26 @@ async function run(
 ): Promise<Result> {
   if (loss && text) return model.lossAndTexts(batch, options);
   if (loss) return { losses: await model.loss(batch, options), texts: [] };
-  return { texts: text ? await model.generate(batch.samples, options) : [] };
+  return { texts: text ? await hear(model, batch.samples, options) : [] };
+}
+
+/** Texts of clips of any length: those of one window side by side, longer ones window by window. */
+async function hear(
+  model: Whisper,
+  samples: readonly Float32Array[],
+  options: GenerateOptions,
+): Promise<Heard[]> {
+  const fits = (clip: Float32Array): boolean => clip.length <= model.windowSamples;
+  const short = await model.generate(samples.filter(fits), options);
+  const texts: Heard[] = [];
+  let next = 0;
+  for (const clip of samples) {
+    if (fits(clip)) texts.push(short[next++]!);
+    else {
+      const { language, task, signal } = options;
+      const { text } = await transcribe(model, clip, { language, task, signal, batchSize: samples.length });
+      texts.push({ text });
+    }
+  }
+  return texts;
 }

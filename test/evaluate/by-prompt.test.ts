@@ -22,7 +22,8 @@ it('decodes each row under its own language and task, and keeps the order', asyn
     batchSize: 4,
     onRow: (row) => seen.push(row),
   });
-  expect(seen).toEqual(data.map(({ id, text }) => ({ id, reference: text, hypothesis: text })));
+  expect(seen).toMatchObject(data.map(({ id, text }) => ({ id, reference: text, hypothesis: text })));
+  expect(seen.map(({ language }) => language)).toEqual(languages);
   expect({ wer, samples }).toEqual({ wer: 0, samples: 7 });
   const { sot, notimestamps, transcribe, translate } = model.tokenizer;
   const prompt = (code: string, task = transcribe) => [
