@@ -7,6 +7,7 @@ import type { Cursor, Positioned, Source } from '../../src/data/dataset.js';
 import { openDataset } from '../../src/data/sources/index.js';
 import { fromIterable } from '../../src/data/sources/iterable.js';
 import { readLines } from '../../src/data/sources/lines.js';
+import { openLocalFile } from '../../src/files/random-access.js';
 import { folder } from './signal.js';
 
 async function read(source: Source, cursor?: Cursor): Promise<Positioned[]> {
@@ -228,11 +229,11 @@ describe('cursors', () => {
           writeFileSync(path, lines.join(end) + (closed ? end : ''));
           const expected = closed || lines.at(-1) !== '' ? lines : lines.slice(0, -1);
           const all = [];
-          for await (const item of readLines(path)) all.push(item);
+          for await (const item of readLines(await openLocalFile(path))) all.push(item);
           expect(all.map(({ text }) => text)).toEqual(lines.length === 0 && closed ? [''] : expected);
           for (const [i, { next }] of all.entries()) {
             const rest = [];
-            for await (const item of readLines(path, next)) rest.push(item);
+            for await (const item of readLines(await openLocalFile(path), next)) rest.push(item);
             expect(rest).toEqual(all.slice(i + 1));
           }
         },
@@ -245,10 +246,10 @@ describe('cursors', () => {
     const lines = Array.from({ length: 20_000 }, (_, i) => `é${i}`.repeat(1 + (i % 7)));
     const path = join(folder({ lines: lines.join('\n') }), 'lines');
     let i = 0;
-    for await (const { text, next } of readLines(path)) {
+    for await (const { text, next } of readLines(await openLocalFile(path))) {
       expect(text).toBe(lines[i++]);
       if (i === 15_000)
-        for await (const { text, at } of readLines(path, next)) {
+        for await (const { text, at } of readLines(await openLocalFile(path), next)) {
           expect([text, at.line]).toEqual([lines[15_000], 15_001]);
           break;
         }

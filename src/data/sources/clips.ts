@@ -1,29 +1,19 @@
 // From a table to a source of rows: which columns are meant, where the clips lie, and that they stay in their folder.
-import { basename, resolve } from 'node:path';
 import { WhisperError } from '../../errors.js';
-import { type Cursor, cursorError, type Positioned, type Row, type Source } from '../dataset.js';
-import { liesIn } from '../folder.js';
+import { mapInOrder } from '../ahead.js';
+import { type Cursor, cursorError, type Positioned, type Source } from '../dataset.js';
+import { type Columns, pickColumn, pickTextColumns, textsOf } from './columns.js';
+import { type DataFiles, nameOf } from './files.js';
 import type { LinePosition } from './lines.js';
-import { openTable, type Record, type Table } from './table.js';
-
-/** Columns by name; what is left out is found by the format's own names. */
-export interface Columns {
-  textColumn?: string;
-  /** `audio` stands for the format's own column, whatever its name. */
-  audioColumn?: string;
-}
-
-/** Names of text columns in published data sets, in the order they are looked for. */
-const textColumns = ['text', 'sentence', 'transcription', 'transcript'];
+import { openTable, type Record } from './table.js';
 
 export interface ClipsOptions extends Columns {
+  files: DataFiles;
   /** The table. */
   path: string;
-  /** The data set's folder: no clip may lie outside. */
-  root: string;
-  /** What the table's paths are relative to. */
+  /** The folder that the table's paths are relative to. */
   base: string;
-  /** A folder in `root` that the table's paths must not leave. Default: `root`. */
+  /** A folder that the table's paths must not leave. Default: the data set's. */
   within?: string;
   /** The format's own names of the audio column, in the order they are looked for. */
   audioColumns: readonly string[];
@@ -31,27 +21,8 @@ export interface ClipsOptions extends Columns {
   clip?: (path: string) => string;
 }
 
-function pickColumn(
-  table: Table,
-  role: string,
-  wanted: string | undefined,
-  known: readonly string[],
-): string {
-  if (wanted !== undefined && table.columns.includes(wanted)) return wanted;
-  const has = `its columns are: ${table.columns.join(', ')}`;
-  if (wanted !== undefined && !(role === 'audio' && wanted === 'audio')) {
-    throw new WhisperError('ERR_DATA', `${table.path} has no ${role} column "${wanted}"; ${has}`);
-  }
-  const found = known.find((name) => table.columns.includes(name));
-  if (found !== undefined) return found;
-  const names = known.map((name) => `"${name}"`).join(' or ');
-  throw new WhisperError('ERR_DATA', `${table.path} has no ${role} column ${names}; ${has}`);
-}
-
-function optionalText(record: Record, column: string): string | undefined {
-  const value = record.values.get(column);
-  return typeof value === 'string' && value !== '' ? value : undefined;
-}
+/** Clips fetched at the same time, where each has to be fetched; those on this machine are read when they are decoded. */
+const fetched = 8;
 
 /**
  * A source of the clips a table names.
@@ -60,59 +31,55 @@ function optionalText(record: Record, column: string): string | undefined {
  *   and line for a row without audio, a text that is no text, or a clip outside the data set's folder.
  */
 export async function openClips(options: ClipsOptions): Promise<Source> {
-  const { path, root, base, within = root } = options;
-  const table = await openTable(path);
+  const { files, path, base, within = '' } = options;
+  const name = files.describe(path);
+  const table = await openTable(name, () => files.open(path));
   const audioColumn = pickColumn(table, 'audio', options.audioColumn, options.audioColumns);
-  const textColumn = pickColumn(table, 'text', options.textColumn, textColumns);
+  const columns = pickTextColumns(table, options);
 
-  const toRow = (record: Record): Row => {
-    const where = `${path}:${record.at.line}`;
-    const name = record.values.get(audioColumn);
-    if (typeof name !== 'string' || name === '') {
+  const clipOf = (record: Record, where: string): { called: string; path: string } => {
+    const called = record.values.get(audioColumn);
+    if (typeof called !== 'string' || called === '') {
       throw new WhisperError('ERR_DATA', `${where}: the column "${audioColumn}" names no audio file`);
     }
-    const text = record.values.get(textColumn) ?? '';
-    if (typeof text !== 'string') {
+    const clip = files.resolve(base, options.clip ? options.clip(called) : called);
+    if (clip === undefined || !clip.startsWith(within === '' ? '' : `${within}/`)) {
       throw new WhisperError(
         'ERR_DATA',
-        `${where}: the column "${textColumn}" holds no text but ${JSON.stringify(text)}`,
+        `${where}: the path ${JSON.stringify(called)} leaves the data set's folder ${files.describe(within)}`,
       );
     }
-    const clip = resolve(base, options.clip ? options.clip(name) : name);
-    if (!liesIn(within, clip) || name.includes('\0')) {
-      throw new WhisperError(
-        'ERR_DATA',
-        `${where}: the path ${JSON.stringify(name)} leaves the data set's folder ${within}`,
-      );
-    }
-    const row: Row = { id: `${basename(path)}:${record.at.line} ${name}`, audio: { path: clip, root }, text };
-    const language = optionalText(record, 'language');
-    const task = optionalText(record, 'task');
-    if (language !== undefined) row.language = language;
-    if (task !== undefined) row.task = task;
-    return row;
+    return { called, path: clip };
+  };
+
+  const place = async (record: Record): Promise<Positioned> => {
+    const { at, next, values } = record;
+    const where = `${name}:${at.line}`;
+    const clip = clipOf(record, where);
+    const texts = textsOf(where, columns, (column) => values.get(column));
+    const id = `${nameOf(path)}:${at.line} ${clip.called}`;
+    return { row: { id, audio: await files.audio(clip.path), ...texts }, at, next };
   };
 
   const position = (cursor: Cursor): LinePosition => {
     const { byte, line } = (cursor ?? {}) as Partial<LinePosition>;
     if (Number.isSafeInteger(byte) && Number.isSafeInteger(line)) return { byte: byte!, line: line! };
-    throw cursorError(path, `${JSON.stringify(cursor)} is no position in a table`);
+    throw cursorError(name, `${JSON.stringify(cursor)} is no position in a table`);
   };
 
   async function* open(cursor?: Cursor): AsyncGenerator<Positioned, void, void> {
-    for await (const record of table.records(cursor == null ? undefined : position(cursor))) {
-      yield { row: toRow(record), at: record.at, next: record.next };
-    }
+    yield* mapInOrder(table.records(cursor == null ? undefined : position(cursor)), fetched, place);
   }
 
   return {
-    name: path,
+    name,
+    ...(files.version !== undefined && { version: files.version }),
     open,
     async rowsAt(cursors) {
       const wanted = cursors.map(position);
       const order = wanted.map((_, i) => i).sort((a, b) => wanted[a]!.byte - wanted[b]!.byte);
-      const rows = new Map<number, Positioned>();
-      let reader: AsyncGenerator<Positioned, void, void> | undefined;
+      const rows = new Map<number, Record>();
+      let reader: AsyncGenerator<Record, void, void> | undefined;
       let reached = 0;
       for (const i of order) {
         const { byte } = wanted[i]!;
@@ -120,19 +87,19 @@ export async function openClips(options: ClipsOptions): Promise<Source> {
         // Rows near each other are read in one go; over a longer gap it is cheaper to open the file anew.
         if (!reader || byte < reached || byte - reached > 256 * 1024) {
           await reader?.return();
-          reader = open(wanted[i]!);
+          reader = table.records(wanted[i]!);
           reached = byte;
         }
         while (!rows.has(byte) && reached <= byte) {
-          const { value: positioned } = await reader.next();
-          if (!positioned) break;
-          reached = position(positioned.next).byte;
-          rows.set(position(positioned.at).byte, positioned);
+          const { value: record } = await reader.next();
+          if (!record) break;
+          reached = record.next.byte;
+          if (record.at.byte === byte) rows.set(byte, record);
         }
-        if (!rows.has(byte)) throw cursorError(path, `no row begins at byte ${byte}; the file has changed`);
+        if (!rows.has(byte)) throw cursorError(name, `no row begins at byte ${byte}; the file has changed`);
       }
       await reader?.return();
-      return wanted.map(({ byte }) => rows.get(byte)!);
+      return Promise.all(wanted.map(({ byte }) => place(rows.get(byte)!)));
     },
     async count() {
       let rows = 0;

@@ -1,32 +1,34 @@
 // Common Voice folders: `clips/` and `train.tsv`, `dev.tsv`, `test.tsv`, as Mozilla publishes them.
-import { stat } from 'node:fs/promises';
-import { extname, join } from 'node:path';
 import { openClips } from './clips.js';
-import { type Format, tablesIn } from './format.js';
+import { type DataFiles, endingOf, hasFolder } from './files.js';
+import { type Format, type Splits, tablesIn } from './format.js';
+
+/** The splits of a folder with `clips/`; undefined where there is none. */
+export async function commonVoiceSplits(files: DataFiles): Promise<Splits | undefined> {
+  if (!(await hasFolder(files, 'clips'))) return undefined;
+  const splits = (await tablesIn(files, '')).filter(({ ending }) => ending === 'tsv');
+  return new Map(
+    splits.map(({ stem, path }) => [
+      stem,
+      (columns) =>
+        openClips({
+          ...columns,
+          files,
+          path,
+          base: 'clips',
+          within: 'clips',
+          audioColumns: ['path'],
+          // The first releases left the ending out.
+          clip: (name) => (endingOf(name) === '' ? `${name}.mp3` : name),
+        }),
+    ]),
+  );
+}
 
 export const commonVoice: Format = {
   name: 'Common Voice folder',
   expects: 'a folder clips/ beside train.tsv, dev.tsv or test.tsv',
-  async recognise(path) {
-    const clips = join(path, 'clips');
-    const folder = await stat(clips).catch(() => undefined);
-    if (!folder?.isDirectory()) return undefined;
-    const splits = (await tablesIn(path)).filter(({ ending }) => ending === 'tsv');
-    return new Map(
-      splits.map(({ stem, file }) => [
-        stem,
-        (columns) =>
-          openClips({
-            ...columns,
-            path: file,
-            root: path,
-            base: clips,
-            within: clips,
-            audioColumns: ['path'],
-            // The first releases left the ending out.
-            clip: (name) => (extname(name) === '' ? `${name}.mp3` : name),
-          }),
-      ]),
-    );
+  async recognise({ files, file }) {
+    return file === undefined ? commonVoiceSplits(files) : undefined;
   },
 };

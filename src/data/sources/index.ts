@@ -1,46 +1,54 @@
 // The list of data set formats, and `openDataset`, which finds the right one.
-import { readdir, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
 import { fileError, WhisperError } from '../../errors.js';
+import { cacheFolder } from '../../files/cache-folder.js';
 import { concatenate, type Source } from '../dataset.js';
 import { audioFolder } from './audio-folder.js';
-import type { Columns } from './clips.js';
+import type { Columns } from './columns.js';
 import { commonVoice } from './common-voice.js';
-import type { Format, Splits } from './format.js';
+import { hasFolder, localFiles } from './files.js';
+import type { Format, Place, Splits, Surroundings } from './format.js';
 import { manifest } from './manifest.js';
+import { parquet } from './parquet.js';
+import { splitAliases } from './shards.js';
 
 /** Every format, the most particular first: the first that recognises a path opens it. */
-export const formats: readonly Format[] = [commonVoice, audioFolder, manifest];
-
-/** Names that mean the same split. Common Voice says dev where datasets says validation. */
-const splitAliases: readonly (readonly string[])[] = [
-  ['train', 'training'],
-  ['validation', 'valid', 'val', 'dev'],
-  ['test', 'testing', 'eval'],
-];
+export const formats: readonly Format[] = [commonVoice, parquet, audioFolder, manifest];
 
 export interface OpenDatasetOptions extends Columns {
   /** A split, or several one after the other: `train+validation`. Without it the data set must have exactly one. */
   split?: string;
-  /** A folder under the path, such as the language of a Common Voice release. */
+  /** A configuration: a folder under the path or one that README.md lists, such as a language. */
   config?: string;
+  /** A folder for what is unpacked, decoded or fetched once. Default: `WHISPER_TUNE_CACHE`, or beside Hugging Face's. */
+  cacheDir?: string;
+  /** Says something the user should know, such as what had to be looked for elsewhere. */
+  onNotice?: (line: string) => void;
+  /** Tells how far something long is. */
+  onProgress?: Surroundings['progress'];
+  /** Ends what takes long while the data set is opened, with ERR_CANCELLED. */
+  signal?: AbortSignal;
 }
 
-async function recognise(path: string): Promise<{ format: Format; splits: Splits }> {
+async function recognise(
+  place: Place,
+  surroundings: Surroundings,
+): Promise<{ format: Format; splits: Splits }> {
   for (const format of formats) {
-    const splits = await format.recognise(path);
+    const splits = await format.recognise(place, surroundings);
     if (splits && splits.size > 0) return { format, splits };
   }
-  const folder = (await stat(path)).isDirectory();
-  const entries = folder ? (await readdir(path)).sort() : [];
+  const { files, file } = place;
+  const entries = file === undefined ? (await files.list('')).map(({ name }) => name) : [];
   const more = entries.length > 8 ? `, … (${entries.length})` : '';
-  const there = folder
-    ? entries.length > 0
-      ? `; there is: ${entries.slice(0, 8).join(', ')}${more}`
-      : '; the folder is empty'
-    : '';
+  const listed =
+    entries.length > 0 ? `; there is: ${entries.slice(0, 8).join(', ')}${more}` : '; the folder is empty';
   const looked = formats.map(({ name, expects }) => `${name} (${expects})`).join('; ');
-  throw new WhisperError('ERR_DATA', `no data set in ${path}${there}. Looked for: ${looked}`);
+  throw new WhisperError(
+    'ERR_DATA',
+    `no data set in ${files.describe(file ?? '')}${file === undefined ? listed : ''}. Looked for: ${looked}`,
+  );
 }
 
 function findSplit(splits: Splits, wanted: string): ((columns: Columns) => Promise<Source>) | undefined {
@@ -49,39 +57,49 @@ function findSplit(splits: Splits, wanted: string): ((columns: Columns) => Promi
   return name === undefined ? undefined : splits.get(name);
 }
 
+/** What is at a path on this machine. */
+async function localPlace(path: string, config: string | undefined): Promise<Place> {
+  const root = resolve(path);
+  const entry = await stat(root).catch((cause) => {
+    throw fileError('open the data set', root, cause);
+  });
+  if (!entry.isDirectory()) return { files: localFiles(dirname(root)), file: basename(root) };
+  const files = localFiles(root);
+  if (config === undefined) return { files };
+  return (await hasFolder(files, config)) ? { files: files.within(config) } : { files, config };
+}
+
 /**
- * Opens a data set on this machine, of whichever format it is (see {@link formats}).
+ * Opens a data set of whichever format it is (see {@link formats}).
  *
- * @param path a folder or a manifest file
+ * @param path a folder, a manifest file or an archive
  * @throws WhisperError ERR_FILE when the path cannot be read; ERR_DATA when there is no data set (with what was looked
  *   for), no such split (with the splits there are) or no such column (with the columns there are).
  */
 export async function openDataset(path: string, options: OpenDatasetOptions = {}): Promise<Source> {
-  const { split, config, ...columns } = options;
-  let root = resolve(path);
-  try {
-    await stat(root);
-  } catch (cause) {
-    throw fileError('open the data set', root, cause);
-  }
-  if (config !== undefined) {
-    const inner = join(root, config);
-    if ((await stat(inner).catch(() => undefined))?.isDirectory()) root = inner;
-  }
-  const { format, splits } = await recognise(root);
+  const { split, config, cacheDir, onNotice, onProgress, signal, ...columns } = options;
+  const surroundings: Surroundings = {
+    cacheDir: cacheDir ?? cacheFolder(),
+    notice: onNotice ?? (() => {}),
+    progress: onProgress ?? (() => {}),
+    ...(signal && { signal }),
+  };
+  const place = await localPlace(path, config);
+  const { format, splits } = await recognise(place, surroundings);
+  const name = place.files.describe(place.file ?? '');
   const names = [...splits.keys()];
   if (split === undefined) {
     const openers = [...new Set(splits.values())];
     if (openers.length === 1) return openers[0]!(columns);
-    throw new WhisperError('ERR_DATA', `${root} has several splits; say which: ${names.join(', ')}`);
+    throw new WhisperError('ERR_DATA', `${name} has several splits; say which: ${names.join(', ')}`);
   }
   const parts: Source[] = [];
-  for (const wanted of split.split('+').map((name) => name.trim())) {
+  for (const wanted of split.split('+').map((part) => part.trim())) {
     const open = findSplit(splits, wanted);
     if (!open) {
       throw new WhisperError(
         'ERR_DATA',
-        `the ${format.name} ${root} has no split "${wanted}"; it has: ${names.join(', ')}`,
+        `the ${format.name} ${name} has no split "${wanted}"; it has: ${names.join(', ')}`,
       );
     }
     parts.push(await open(columns));

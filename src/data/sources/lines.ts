@@ -1,6 +1,6 @@
 // Lines of a UTF-8 file with their byte offsets, so that reading can go on at any of them.
-import { type FileHandle, open } from 'node:fs/promises';
-import { fileError, WhisperError } from '../../errors.js';
+import { WhisperError } from '../../errors.js';
+import type { RandomAccessFile } from '../../files/random-access.js';
 import { cursorError } from '../dataset.js';
 
 /** Where a line begins: its byte offset and its number, from 1. */
@@ -30,35 +30,28 @@ function strictText(bytes: Uint8Array, path: string, line: number): string {
   }
 }
 
-/** Opens a table for reading; when it is read from its middle, checks that a line begins there. */
-async function openAt(path: string, from: LinePosition): Promise<FileHandle> {
-  let file: FileHandle;
-  try {
-    file = await open(path, 'r');
-  } catch (cause) {
-    throw fileError('read', path, cause);
-  }
-  if (from.byte === 0) return file;
-  const before = new Uint8Array(1);
-  const { bytesRead } = await file.read(before, 0, 1, from.byte - 1);
+/** Checks that a line begins where reading is to go on. */
+async function checkStart(file: RandomAccessFile, { byte }: LinePosition): Promise<void> {
   // The end of the last line may have no line break; then the cursor is the size of the file.
-  const atEnd = (await file.stat()).size === from.byte;
-  if ((bytesRead === 1 && before[0] === 0x0a) || atEnd) return file;
-  await file.close();
-  throw cursorError(path, `no line begins at byte ${from.byte}; the file has changed`);
+  if (byte === 0 || byte === file.size) return;
+  const before = byte < file.size ? await file.read(byte - 1, byte) : [];
+  if (before[0] !== 0x0a)
+    throw cursorError(file.name, `no line begins at byte ${byte}; the file has changed`);
 }
 
 /**
- * The lines of a file from a position on, without their line break (LF or CRLF) and byte order mark.
+ * The lines of a file from a position on, without their line break (LF or CRLF) and byte order mark. The file is closed
+ * at the end.
  *
  * @throws WhisperError ERR_FILE when the file cannot be read, ERR_DATA for a line that is not valid UTF-8.
  */
 export async function* readLines(
-  path: string,
+  file: RandomAccessFile,
   from: LinePosition = firstLine,
 ): AsyncGenerator<Line, void, void> {
-  const file = await openAt(path, from);
+  const path = file.name;
   try {
+    await checkStart(file, from);
     let { byte, line } = from;
     let rest: Uint8Array = new Uint8Array(0);
     let readTo = byte;
@@ -74,17 +67,11 @@ export async function* readLines(
       return { text, at, next: { byte, line } };
     };
     for (;;) {
-      const chunk = new Uint8Array(chunkBytes);
-      let bytesRead: number;
-      try {
-        ({ bytesRead } = await file.read(chunk, 0, chunkBytes, readTo));
-      } catch (cause) {
-        throw fileError('read', path, cause);
-      }
-      if (bytesRead === 0) break;
+      const chunk = await file.read(readTo, Math.min(readTo + chunkBytes, file.size));
+      if (chunk.length === 0) break;
       const searchFrom = rest.length;
-      const buffer = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
-      readTo += bytesRead;
+      const buffer = Buffer.concat([rest, chunk]);
+      readTo += chunk.length;
       let start = 0;
       for (let end = buffer.indexOf(0x0a, searchFrom); end >= 0; end = buffer.indexOf(0x0a, start)) {
         yield finish(buffer.subarray(start, end), byte + end + 1 - start);

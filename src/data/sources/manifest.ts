@@ -1,36 +1,36 @@
 // Manifests: a table with `audio` and `text` columns, its paths relative to itself; a file, or a folder with one per split.
-import { stat } from 'node:fs/promises';
-import { basename, dirname, extname } from 'node:path';
 import type { Source } from '../dataset.js';
-import { type Columns, openClips } from './clips.js';
+import { openClips } from './clips.js';
+import type { Columns } from './columns.js';
+import { type DataFiles, endingOf, folderOf } from './files.js';
 import { type Format, tablesIn } from './format.js';
 import { tableEndings } from './table.js';
 
 const audioColumns = ['audio', 'path', 'file', 'audio_filepath', 'file_name'];
 
-function openManifest(path: string): (columns: Columns) => Promise<Source> {
-  return (columns) => openClips({ ...columns, path, root: dirname(path), base: dirname(path), audioColumns });
+/** Opens one table of clips. */
+export function openManifest(files: DataFiles, path: string): (columns: Columns) => Promise<Source> {
+  return (columns) => openClips({ ...columns, files, path, base: folderOf(path), audioColumns });
 }
 
 export const manifest: Format = {
   name: 'manifest',
   expects:
     'a .csv, .tsv or .jsonl file with audio and text columns, or a folder with train.csv (.tsv, .jsonl) and so on',
-  async recognise(path) {
-    const ending = extname(path).slice(1).toLowerCase();
-    const entry = await stat(path).catch(() => undefined);
-    if (entry?.isFile()) {
+  async recognise({ files, file }) {
+    if (file !== undefined) {
+      const ending = endingOf(file);
       if (!(tableEndings as readonly string[]).includes(ending)) return undefined;
       // One file is one split. It answers to its own name and, as in datasets, to "train".
-      const open = openManifest(path);
+      const open = openManifest(files, file);
       return new Map([
-        [basename(path, extname(path)), open],
+        [file.slice(0, -ending.length - 1), open],
         ['train', open],
       ]);
     }
-    const tables = await tablesIn(path);
+    const tables = await tablesIn(files, '');
     return tables.length > 0
-      ? new Map(tables.map(({ stem, file }) => [stem, openManifest(file)]))
+      ? new Map(tables.map(({ stem, path }) => [stem, openManifest(files, path)]))
       : undefined;
   },
 };

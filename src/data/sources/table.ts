@@ -1,7 +1,8 @@
 // Tables of clips: CSV (quoted as in RFC 4180), TSV (never quoted) and JSON lines, read row by row from any position.
-import { extname } from 'node:path';
 import { CsvError, parse } from 'csv-parse/sync';
 import { WhisperError } from '../../errors.js';
+import type { RandomAccessFile } from '../../files/random-access.js';
+import { endingOf } from './files.js';
 import { type LinePosition, readLines } from './lines.js';
 
 export interface Record {
@@ -12,7 +13,8 @@ export interface Record {
 }
 
 export interface Table {
-  readonly path: string;
+  /** For messages. */
+  readonly name: string;
   /** The column names, in the file's order. */
   readonly columns: readonly string[];
   /** Records from a position on, blank lines left out. */
@@ -28,8 +30,11 @@ interface Fields {
 /** The endings of table files, without the dot. */
 export const tableEndings = ['csv', 'tsv', 'jsonl'] as const;
 
-async function* tsvFields(path: string, from?: LinePosition): AsyncGenerator<Fields, void, void> {
-  for await (const { text, at, next } of readLines(path, from)) {
+/** Opens the table's file, for each reading of it. */
+type Open = () => Promise<RandomAccessFile>;
+
+async function* tsvFields(open: Open, from?: LinePosition): AsyncGenerator<Fields, void, void> {
+  for await (const { text, at, next } of readLines(await open(), from)) {
     if (text !== '') yield { fields: text.split('\t'), at, next };
   }
 }
@@ -50,10 +55,12 @@ function splitCsv(text: string, where: string): string[] | undefined {
 /** More lines than this in one record are a quote that somebody forgot to close. */
 const mostLinesInRecord = 100;
 
-async function* csvFields(path: string, from?: LinePosition): AsyncGenerator<Fields, void, void> {
+async function* csvFields(open: Open, from?: LinePosition): AsyncGenerator<Fields, void, void> {
+  const file = await open();
+  const path = file.name;
   let record = '';
   let at: LinePosition | undefined;
-  for await (const line of readLines(path, from)) {
+  for await (const line of readLines(file, from)) {
     if (!at && line.text === '') continue;
     record = at ? `${record}\n${line.text}` : line.text;
     at ??= line.at;
@@ -66,27 +73,28 @@ async function* csvFields(path: string, from?: LinePosition): AsyncGenerator<Fie
 }
 
 async function openDelimited(
-  path: string,
-  read: (path: string, from?: LinePosition) => AsyncGenerator<Fields, void, void>,
+  name: string,
+  open: Open,
+  read: (open: Open, from?: LinePosition) => AsyncGenerator<Fields, void, void>,
 ): Promise<Table> {
   let header: Fields | undefined;
-  for await (const fields of read(path)) {
+  for await (const fields of read(open)) {
     header = fields;
     break;
   }
   if (!header)
-    throw new WhisperError('ERR_DATA', `${path} is empty: expected a first line with column names`);
+    throw new WhisperError('ERR_DATA', `${name} is empty: expected a first line with column names`);
   const columns = header.fields;
   const start = header.next;
   return {
-    path,
+    name,
     columns,
     async *records(from = start) {
-      for await (const { fields, at, next } of read(path, from)) {
+      for await (const { fields, at, next } of read(open, from)) {
         if (fields.length !== columns.length) {
           throw new WhisperError(
             'ERR_DATA',
-            `${path}:${at.line}: ${fields.length} fields, but the first line names ${columns.length} columns`,
+            `${name}:${at.line}: ${fields.length} fields, but the first line names ${columns.length} columns`,
           );
         }
         yield { values: new Map(columns.map((column, i) => [column, fields[i]])), at, next };
@@ -95,9 +103,9 @@ async function openDelimited(
   };
 }
 
-async function openJsonLines(path: string): Promise<Table> {
+async function openJsonLines(name: string, open: Open): Promise<Table> {
   async function* records(from?: LinePosition): AsyncGenerator<Record, void, void> {
-    for await (const { text, at, next } of readLines(path, from)) {
+    for await (const { text, at, next } of readLines(await open(), from)) {
       if (text.trim() === '') continue;
       let value: unknown;
       try {
@@ -105,30 +113,31 @@ async function openJsonLines(path: string): Promise<Table> {
       } catch (cause) {
         throw new WhisperError(
           'ERR_DATA',
-          `${path}:${at.line}: not a JSON object: ${(cause as Error).message}`,
+          `${name}:${at.line}: not a JSON object: ${(cause as Error).message}`,
         );
       }
       if (value === null || typeof value !== 'object' || Array.isArray(value)) {
         throw new WhisperError(
           'ERR_DATA',
-          `${path}:${at.line}: expected a JSON object, got ${text.slice(0, 40)}`,
+          `${name}:${at.line}: expected a JSON object, got ${text.slice(0, 40)}`,
         );
       }
       yield { values: new Map(Object.entries(value)), at, next };
     }
   }
-  for await (const first of records()) return { path, columns: [...first.values.keys()], records };
-  throw new WhisperError('ERR_DATA', `${path} is empty: expected one JSON object on each line`);
+  for await (const first of records()) return { name, columns: [...first.values.keys()], records };
+  throw new WhisperError('ERR_DATA', `${name} is empty: expected one JSON object on each line`);
 }
 
 /**
  * Opens a table by the ending of its name.
  *
+ * @param open opens its file, for each reading of it
  * @throws WhisperError ERR_FILE when it cannot be read, ERR_DATA when it is empty or its first line is bad.
  */
-export function openTable(path: string): Promise<Table> {
-  const ending = extname(path).slice(1).toLowerCase();
-  if (ending === 'csv') return openDelimited(path, csvFields);
-  if (ending === 'tsv') return openDelimited(path, tsvFields);
-  return openJsonLines(path);
+export function openTable(name: string, open: Open): Promise<Table> {
+  const ending = endingOf(name);
+  if (ending === 'csv') return openDelimited(name, open, csvFields);
+  if (ending === 'tsv') return openDelimited(name, open, tsvFields);
+  return openJsonLines(name, open);
 }
