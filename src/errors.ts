@@ -13,6 +13,7 @@
  * - `ERR_FILE`: a file or folder is missing, unreadable or not writable.
  * - `ERR_DATA`: a data set's content is wrong (empty, missing column, undecodable audio, over-long label).
  * - `ERR_CONFIG`: a configuration or tokenizer file does not describe a Whisper model.
+ * - `ERR_HUB`: the Hub refuses, has no such thing, or cannot be reached; the message says what to do.
  * - `ERR_DIVERGED`: the loss or a gradient became NaN or infinite, for good where there is a loss scaler.
  * - `ERR_ADDON`: the native addon could not be loaded.
  */
@@ -27,6 +28,7 @@ export type ErrorCode =
   | 'ERR_FILE'
   | 'ERR_DATA'
   | 'ERR_CONFIG'
+  | 'ERR_HUB'
   | 'ERR_DIVERGED'
   | 'ERR_ADDON';
 
