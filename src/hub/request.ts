@@ -18,19 +18,26 @@ export async function request(
   signal?: AbortSignal,
 ): Promise<{ bytes: Uint8Array<ArrayBuffer>; response: Response }> {
   const attempts = new Attempts(subject.doing, settings, signal);
+  const { onSent } = init;
   for (;;) {
+    let sent = 0;
+    const count = (bytes: number) => {
+      sent += bytes;
+      onSent?.(bytes);
+    };
     try {
-      const answer = await attempt(url, init, subject, settings, signal);
+      const answer = await attempt(url, { ...init, onSent: count }, subject, settings, signal);
       const bytes = await answer.bytes();
       checkComplete(answer.response, bytes);
       return { bytes, response: answer.response };
     } catch (failure) {
+      onSent?.(-sent);
       await attempts.next(failure);
     }
   }
 }
 
-/** The JSON of an answer, and the address that it came from after redirects. */
+/** The JSON of an answer. */
 export async function requestJson<T>(
   path: string,
   subject: Subject,
@@ -47,17 +54,24 @@ export async function requestJson<T>(
   return JSON.parse(new TextDecoder().decode(bytes)) as T;
 }
 
-/** What @huggingface/hub takes as its fetch: repeats what fails and throws errors in this package's words. */
+/**
+ * What @huggingface/hub takes as its fetch: repeats what fails and throws errors in this package's words.
+ *
+ * @param onSent is called with the bytes of a file that left, and with less than nothing where they have to leave again
+ */
 export function libraryFetch(
   subject: Subject,
   settings: HubSettings,
   signal: AbortSignal | undefined,
-  onSent?: (bytes: number) => void,
+  onSent?: (bytes: number, path: string) => void,
 ): typeof fetch {
   return async (input, init = {}) => {
     const url = input instanceof globalThis.Request ? input.url : String(input);
+    // The library says so of uploads, for those who show their progress.
+    const { progressHint } = init as { progressHint?: { path: string } };
+    const count = progressHint && onSent && ((bytes: number) => onSent(bytes, progressHint.path));
     const both = init.signal ?? signal;
-    const { bytes, response } = await request(url, { ...init, onSent }, subject, settings, both);
+    const { bytes, response } = await request(url, { ...init, onSent: count }, subject, settings, both);
     const empty = response.status === 204 || response.status === 205;
     return new Response(empty ? null : bytes, { status: response.status, headers: response.headers });
   };
