@@ -165,7 +165,8 @@ export function batches(options: BatchesOptions): BatchStream {
   }
 
   async function prepare(drawn: Drawn): Promise<Ready> {
-    return 'endOf' in drawn ? drawn : { ...drawn, prepared: await prepareRow(drawn.row, options) };
+    if ('endOf' in drawn) return drawn;
+    return { ...drawn, prepared: await prepareRow(drawn.row, options, { seed, pass: drawn.pass }) };
   }
 
   async function* assemble(ready: AsyncIterable<Ready>): AsyncGenerator<Placed, void, void> {

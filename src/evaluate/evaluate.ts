@@ -2,7 +2,7 @@
 import { type Batch, batches } from '../data/batches.js';
 import type { Source } from '../data/dataset.js';
 import type { DropReport } from '../data/drops.js';
-import { labeller, type Spoken, spokenIn } from '../data/labels.js';
+import { labelsOf, type Spoken, spokenIn } from '../data/labels.js';
 import { WhisperError } from '../errors.js';
 import type { Whisper } from '../model/whisper.js';
 import { basicNormalizer } from '../processor/normalizers/basic.js';
@@ -138,7 +138,7 @@ export async function* evaluateInBatches(
   const score = new Score(options.normalizer ?? 'basic');
   checkLongAudio(longAudio, wantsLoss);
   // Wrong prompts are found before the first clip is decoded.
-  const labels = labeller(tokenizer, prompt);
+  const { labels } = labelsOf(tokenizer, prompt);
 
   const stream = batches({
     source: dataset,

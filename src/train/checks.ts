@@ -5,7 +5,9 @@ import { type DropoutRates, NO_DROPOUT } from '../model/config.js';
 import type { Whisper } from '../model/whisper.js';
 import type { Precision } from '../native.js';
 import type { TrainingArguments } from './arguments.js';
+import { augmentationOf } from './augmentation.js';
 import { optimizerOf, policyOf } from './engine-options.js';
+import { specAugment } from './spec-augment.js';
 
 /** How messages write an option's name: `--eval_steps` on the command line, `evalSteps` in code. */
 type Spell = (name: string) => string;
@@ -159,6 +161,9 @@ export function checkLossScale(options: TrainingArguments, precision: Precision,
 export function checkAgainstModel(options: TrainingArguments, model: Whisper): void {
   const { config, precision, tokenizer, folder } = model;
   checkLossScale(options, precision, (name) => name);
+  specAugment(options, config);
+  augmentationOf(options);
+  checkLabels(options, model);
   for (const name of Object.keys(NO_DROPOUT) as (keyof DropoutRates)[]) {
     if (config[name] < 1) continue;
     throw new WhisperError(
@@ -176,6 +181,27 @@ export function checkAgainstModel(options: TrainingArguments, model: Whisper): v
     refuse(
       `${name} must be more than the prompt's ${prompt} tokens and at most ${most} ` +
         `(max_target_positions of the model), got ${length}`,
+    );
+  }
+}
+
+/** Timestamps and prompts that the model has no tokens or no room for. */
+function checkLabels(
+  { timestamps, maxPromptLength }: TrainingArguments,
+  { config, tokenizer }: Whisper,
+): void {
+  // A position of the encoder is 0.02 s, as is a timestamp.
+  const last = tokenizer.timestampBegin + config.max_source_positions;
+  if (timestamps && last >= config.vocab_size) {
+    refuse(
+      `timestamps need a token for each 0.02 s of the window, up to ${last}, and the model has ${config.vocab_size} ` +
+        '(vocab_size)',
+    );
+  }
+  const most = config.max_target_positions;
+  if (maxPromptLength !== undefined && maxPromptLength >= most) {
+    refuse(
+      `max_prompt_length must be below ${most} (max_target_positions of the model), got ${maxPromptLength}`,
     );
   }
 }

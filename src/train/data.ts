@@ -1,10 +1,11 @@
 // The training data as a stream of micro-batches, and how many updates an epoch of it has.
 import { type BatchesState, type BatchStream, batches } from '../data/batches.js';
 import type { Source } from '../data/dataset.js';
-import { labeller } from '../data/labels.js';
+import { type LabelOptions, labelsOf } from '../data/labels.js';
 import type { Whisper } from '../model/whisper.js';
 import { basicNormalizer } from '../processor/normalizers/basic.js';
 import type { TrainingArguments } from './arguments.js';
+import { augmentationOf } from './augmentation.js';
 import type { NoticeEvent } from './events.js';
 import type { SavedRun } from './state.js';
 
@@ -21,8 +22,10 @@ export interface TrainingData {
  */
 export function trainingBatches(data: TrainingData, state?: BatchesState): BatchStream {
   const { streaming, shuffleBufferSize } = data.options;
+  const augmentation = augmentationOf(data.options);
   return batches({
     ...batchesOptions(data),
+    ...(augmentation && { augmentation }),
     shuffleBuffer: streaming ? shuffleBufferSize : Number.MAX_SAFE_INTEGER,
     ...(state && { state }),
   });
@@ -56,13 +59,12 @@ async function updatesPerEpoch(data: TrainingData, signal: AbortSignal | undefin
 }
 
 function batchesOptions({ model, source, options }: TrainingData) {
-  const prompt = { language: options.language, task: options.task };
   return {
     source,
     batchSize: options.perDeviceTrainBatchSize,
     seed: options.seed,
     prefetch: Math.max(2, options.gradientAccumulationSteps),
-    labels: labeller(model.tokenizer, prompt),
+    ...labelsOf(model.tokenizer, labelOptions(options, model)),
     startToken: model.config.decoder_start_token_id,
     maxLabels: options.maxLabelLength ?? model.config.max_target_positions,
     onLongLabel: options.onLongLabel,
@@ -71,5 +73,15 @@ function batchesOptions({ model, source, options }: TrainingData) {
     maxDuration: Math.min(options.maxDurationInSeconds, (model.windowSamples + 0.5) / 16000),
     lowerCase: options.doLowerCase,
     ...(options.doRemovePunctuation && { normalizeText: (text: string) => basicNormalizer(text).trim() }),
+  };
+}
+
+function labelOptions(options: TrainingArguments, { config }: Whisper): LabelOptions {
+  return {
+    language: options.language,
+    task: options.task,
+    timestamps: options.timestamps ? options.timestampsProbability : 0,
+    prompts: options.promptProbability,
+    maxPrompt: options.maxPromptLength ?? Math.floor(config.max_target_positions / 2),
   };
 }

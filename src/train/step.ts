@@ -32,12 +32,9 @@ export interface StepSettings {
 /**
  * The next step's data. A step ends with the pass, so that the last one of a pass may have fewer micro-batches and its
  * last micro-batch fewer rows.
- *
- * @param number of the step, from 0
  */
 export async function nextStep(
   stream: BatchStream,
-  number: number,
   settings: StepSettings,
   config: ModelConfig,
 ): Promise<TrainingStep> {
@@ -51,14 +48,10 @@ export async function nextStep(
   const dataWait = (performance.now() - asked) / 1000;
   const last = batches.at(-1)!;
   const tokens = batches.map(({ labels }) => countLabels(labels));
-  const micro = batches.map(({ samples, labels, time }, i) => {
-    const spans = maskSpans(
-      config,
-      samples.length,
-      settings.seed,
-      number * settings.gradientAccumulationSteps + i,
-    );
-    return { samples, labels, time, ...(spans && { maskSpans: spans }) };
+  const micro = batches.map(({ samples, labels, inputs, time, rows, pass }) => {
+    const heard = rows.map(({ id }, i) => ({ id, samples: samples[i]!.length }));
+    const spans = maskSpans(config, heard, settings.seed, pass);
+    return { samples, labels, ...(inputs && { inputs }), time, ...(spans && { maskSpans: spans }) };
   });
   return {
     batches,

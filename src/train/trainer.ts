@@ -23,6 +23,7 @@ import { outOfMemory } from './memory/fit.js';
 import { RunMemory } from './memory/run.js';
 import { evaluationMetrics, trainingMetrics } from './results.js';
 import { changedOptions, checkKind, kindOf, type RunKind } from './resume.js';
+import { specAugment } from './spec-augment.js';
 import {
   meanLoss,
   newRunState,
@@ -133,9 +134,10 @@ export class Trainer {
       if (this.#run.step === 0 && options.evalStrategy !== 'no' && options.evalOnStart) {
         yield* this.#evaluate();
       }
+      const config = specAugment(options, model.config);
       this.#lap();
       while (this.#run.step < this.#maxSteps && !this.#stopping) {
-        const step = await nextStep(stream, this.#run.step, this.#data.options, model.config);
+        const step = await nextStep(stream, this.#data.options, config);
         const update = yield* this.#update(step, stream);
         if (!update) break;
         yield update;

@@ -1,8 +1,9 @@
 // Learning rates against values of transformers' schedules, and SpecAugment's spans against its rules.
 import { describe, expect, it } from 'vitest';
 import { parseModelConfig } from '../../src/model/config.js';
+import { trainingArguments } from '../../src/train/arguments.js';
 import { learningRateAt, SCHEDULES, scheduleFactor } from '../../src/train/schedule.js';
-import { maskSpans, spanCount } from '../../src/train/spec-augment.js';
+import { maskSpans, spanCount, specAugment } from '../../src/train/spec-augment.js';
 
 describe('schedules', () => {
   // transformers 5.17, get_scheduler(name, AdamW(lr=1), num_warmup_steps=W, num_training_steps=10): lr before each step.
@@ -78,8 +79,10 @@ describe('SpecAugment', () => {
     mask_feature_prob: 0.3,
     mask_feature_length: 8,
   });
-  const spansOf = (seed: number, number: number, rows = 3) => {
-    const flat = maskSpans(config, rows, seed, number)!;
+  const rowsFrom = (first: number, count: number, samples = 48000) =>
+    Array.from({ length: count }, (_, i) => ({ id: `row ${first + i}`, samples }));
+  const spansOf = (seed: number, number: number, count = 3, samples = 48000) => {
+    const flat = maskSpans(config, rowsFrom(3 * number, count, samples), seed, 0) ?? new Int32Array(0);
     return Array.from({ length: flat.length / 5 }, (_, i) => [...flat.subarray(5 * i, 5 * i + 5)]);
   };
 
@@ -121,6 +124,44 @@ describe('SpecAugment', () => {
   });
 
   it('does nothing unless the configuration asks for it', () => {
-    expect(maskSpans({ ...config, apply_spec_augment: false }, 2, 1, 0)).toBeUndefined();
+    expect(maskSpans({ ...config, apply_spec_augment: false }, rowsFrom(0, 2), 1, 0)).toBeUndefined();
+  });
+
+  it('masks a row the same in whichever micro-batch it comes, and otherwise in each pass', () => {
+    const ofRow = (flat: Int32Array, row: number) =>
+      Array.from({ length: flat.length / 5 }, (_, i) => [...flat.subarray(5 * i, 5 * i + 5)])
+        .filter(([of]) => of === row)
+        .map(([, ...place]) => place);
+    const four = maskSpans(config, rowsFrom(0, 4), 1, 2)!;
+    const two = maskSpans(config, rowsFrom(2, 2), 1, 2)!;
+    expect(ofRow(two, 0)).toEqual(ofRow(four, 2));
+    expect(ofRow(two, 1)).toEqual(ofRow(four, 3));
+    expect(ofRow(two, 0)).not.toEqual(ofRow(two, 1));
+    expect(ofRow(maskSpans(config, rowsFrom(2, 2), 1, 3)!, 0)).not.toEqual(ofRow(two, 0));
+  });
+
+  it('masks frames of the audio only, and none of audio that is shorter than a mask', () => {
+    // 0.5 s are 50 of the 300 frames: a share of 0.2 is one mask of 10, and at least two are asked for.
+    for (let number = 0; number < 20; number++) {
+      const times = spansOf(1, number, 3, 8000).filter(([, , , first, end]) => first === 0 && end === 80);
+      expect(times.map(([row]) => row)).toEqual([0, 0, 1, 1, 2, 2]);
+      for (const [, , end] of times) expect(end!).toBeLessThanOrEqual(50);
+    }
+    expect(spansOf(1, 0, 3, 9 * 160).filter(([, first]) => first !== 0)).toEqual([]);
+  });
+
+  it('does as the options say, before what the configuration says', async () => {
+    const plain = parseModelConfig({ mask_time_length: 7, mask_feature_prob: 0.1 });
+    const options = trainingArguments({ outputDir: 'out', applySpecAugment: true, maskTimeProb: 0.3 });
+    expect(specAugment(options, plain)).toEqual({
+      ...plain,
+      apply_spec_augment: true,
+      mask_time_prob: 0.3,
+    });
+    const off = trainingArguments({ outputDir: 'out', applySpecAugment: false });
+    expect(specAugment(off, config).apply_spec_augment).toBe(false);
+    const inert = trainingArguments({ outputDir: 'out', maskTimeLength: 5 });
+    expect(specAugment(inert, config).mask_time_length).toBe(5);
+    expect(() => specAugment(inert, plain)).toThrow('mask_time_length needs apply_spec_augment');
   });
 });

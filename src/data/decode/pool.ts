@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import { WhisperError } from '../../errors.js';
+import type { ClipChange } from '../augment.js';
 import type { DecodedAudio } from './audio.js';
 
 /** One file to decode: a path or the bytes. */
@@ -12,14 +13,19 @@ export interface DecodeJob {
   /** The real file must lie in this folder. */
   root?: string;
   bytes?: Uint8Array;
+  /** Mono audio, already decoded. */
+  decoded?: { samples: Float32Array; sampleRate: number };
   /** Files whose header says that they are outside are not decoded. */
   limits?: { minSeconds: number; maxSeconds: number };
   /** Hz: the channels are mixed to one and brought to this rate; without it they stay as they are in the file. */
   sampleRate?: number;
+  /** What is done to it then; needs a `sampleRate`. A speed that takes it out of the limits is left out. */
+  change?: ClipChange;
 }
 
 export type DecodeReply =
-  | { outcome: 'decoded'; audio: DecodedAudio }
+  /** With the speed it is played at, where that is not 1. */
+  | { outcome: 'decoded'; audio: DecodedAudio; speed?: number }
   | { outcome: 'too-short' | 'too-long'; seconds: number }
   | { outcome: 'missing' | 'undecodable'; detail: string }
   | { outcome: 'outside-folder'; real: string };
@@ -67,7 +73,8 @@ export class DecoderPool implements Decoder {
 
   /** Decodes one file. Rejects only when the thread itself fails; what is wrong with the file is in the reply. */
   async decode(job: DecodeJob): Promise<DecodeReply> {
-    const size = job.bytes?.length ?? (await stat(job.path!).catch(() => undefined))?.size ?? 0;
+    const known = job.bytes?.length ?? job.decoded?.samples.byteLength;
+    const size = known ?? (await stat(job.path!).catch(() => undefined))?.size ?? 0;
     const limit = timeLimit(size);
     const signal = AbortSignal.timeout(limit);
     try {

@@ -2,6 +2,7 @@
 
 import { WhisperError } from '../../errors.js';
 import { addon } from '../../native.js';
+import type { ClipChange } from '../augment.js';
 import type { AudioReference } from '../dataset.js';
 import { type DecodeJob, type Decoder, decoderPool } from './pool.js';
 
@@ -14,13 +15,18 @@ export type Resample = (channels: Float32Array[], from: number, to: number) => P
 /** Why audio could not be used. */
 export type AudioFault = 'missing' | 'undecodable' | 'damaged' | 'too-short' | 'too-long';
 
-export type Loaded = { samples: Float32Array; damage?: string } | { fault: AudioFault; detail: string };
+/** `speed`: what it is played at, where that is not 1. */
+export type Loaded =
+  | { samples: Float32Array; damage?: string; speed?: number }
+  | { fault: AudioFault; detail: string };
 
 export interface LoadOptions {
   /** Files that their header puts outside are not decoded; the edge is left to the caller. Seconds. */
   limits?: { minSeconds: number; maxSeconds: number };
   decoder?: Decoder;
   resample?: Resample;
+  /** What is done to the clip. */
+  change?: ClipChange;
 }
 
 const nativeResample: Resample = (channels, from, to) => addon().resample(channels, from, to);
@@ -39,17 +45,19 @@ export async function loadSamples(audio: AudioReference, options: LoadOptions = 
 
   if ('samples' in audio) {
     if (audio.samples.length === 0) return { fault: 'undecodable', detail: 'there is no audio in it' };
-    return { samples: await bring([audio.samples], audio.sampleRate) };
+    if (!options.change) return { samples: await bring([audio.samples], audio.sampleRate) };
   }
-  const job: DecodeJob = { ...audio };
-  if (!options.resample) job.sampleRate = sampleRate;
+  const job: DecodeJob = 'samples' in audio ? { decoded: audio } : { ...audio };
+  if (!options.resample || options.change) job.sampleRate = sampleRate;
   if (options.limits) job.limits = options.limits;
+  if (options.change) job.change = options.change;
   const reply = await (options.decoder ?? decoderPool()).decode(job);
   switch (reply.outcome) {
     case 'decoded': {
       const { channels, sampleRate: rate, damage } = reply.audio;
       const samples = await bring(channels, rate);
-      return damage === undefined ? { samples } : { samples, damage };
+      const { speed } = reply;
+      return { samples, ...(damage !== undefined && { damage }), ...(speed !== undefined && { speed }) };
     }
     case 'outside-folder': {
       const { path, root } = audio as { path: string; root: string };

@@ -4,6 +4,7 @@ import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { addon } from '../../native.js';
 import { liesIn } from '../folder.js';
 import { type DecodedAudio, UndecodableAudio } from './audio.js';
+import { addNoise, playedAt } from './change.js';
 import { decodeBytes } from './decode.js';
 import type { DecodeJob, DecodeReply } from './pool.js';
 import { promisedLength, sniff } from './sniff.js';
@@ -76,17 +77,35 @@ function brought(audio: DecodedAudio, sampleRate: number | undefined): DecodedAu
   return { ...audio, channels: [addon().resampleSync(channels, from, sampleRate)], sampleRate };
 }
 
+/** The speed asked for, unless it would take the clip out of the limits. */
+function speedOf({ channels, sampleRate }: DecodedAudio, { change, limits }: DecodeJob): number {
+  if (!change || change.speed === 1) return 1;
+  const played = playedAt(sampleRate, change.speed);
+  const seconds = (channels[0]?.length ?? 0) / played;
+  const outside = limits && (seconds >= limits.maxSeconds || seconds <= limits.minSeconds);
+  return outside ? 1 : played / sampleRate;
+}
+
+/** The audio as the job wants it: changed, of one channel and at its rate. */
+function finished(audio: DecodedAudio, job: DecodeJob): DecodeReply {
+  const speed = speedOf(audio, job);
+  const heard = brought({ ...audio, sampleRate: Math.round(audio.sampleRate * speed) }, job.sampleRate);
+  if (job.change?.noise) addNoise(heard.channels[0]!, job.change.noise);
+  return { outcome: 'decoded', audio: heard, ...(speed !== 1 && { speed }) };
+}
+
 async function decode(job: DecodeJob): Promise<DecodeReply> {
   messages = 0;
+  if (job.decoded) {
+    const { samples, sampleRate } = job.decoded;
+    return finished({ channels: [samples], sampleRate }, job);
+  }
   const content = job.bytes ?? (await readWithin(job));
   if (!(content instanceof Uint8Array)) return content;
   const skipped = outside(content, job.limits);
   if (skipped) return skipped;
   try {
-    return {
-      outcome: 'decoded',
-      audio: brought(await decodeBytes(content, job.path), job.sampleRate),
-    };
+    return finished(await decodeBytes(content, job.path), job);
   } catch (error) {
     if (error instanceof UndecodableAudio) return { outcome: 'undecodable', detail: error.message };
     throw error;
