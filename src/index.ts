@@ -3,6 +3,9 @@ export type { AudioReference, Cursor, Positioned, Row, Source } from './data/dat
 export { concatenate } from './data/dataset.js';
 export { readAudio } from './data/decode/samples.js';
 export type { DropReason, DropReport } from './data/drops.js';
+export { type MixedSource, type MixOptions, mix, type StoppingStrategy } from './data/mix.js';
+export { type ShardOptions, shard } from './data/shard.js';
+export { take } from './data/slice.js';
 export { type OpenDatasetOptions, openDataset } from './data/sources/index.js';
 export { fromIterable, type UserRow, type UserRows } from './data/sources/iterable.js';
 export { type ErrorCode, WhisperError } from './errors.js';

@@ -125,13 +125,11 @@ function inOrder({ name, parts, readers, order }: InOrder): Source {
     if (typeof part === 'number' && parts[part]) return { part, inner: inner ?? null };
     throw cursorError(name, `${JSON.stringify(cursor)} names none of its ${parts.length} parts`);
   };
-  const version = joined(parts.map((part) => part.version));
-  const selection = joined(parts.map((part) => part.selection));
+  const version = joinVersions(parts);
   return {
     name,
     parts,
     ...(version !== undefined && { version }),
-    ...(selection !== undefined && { selection }),
     // Where a row was read is told by the part's own number, where reading goes on by its turn.
     async *open(cursor) {
       let { part: turn, inner } = cursor == null ? { part: 0, inner: null } : place(cursor);
@@ -174,10 +172,15 @@ function inOrder({ name, parts, readers, order }: InOrder): Source {
   };
 }
 
-/** What several sources say, each thing once; a digest where that would be long. */
-function joined(texts: readonly (string | undefined)[]): string | undefined {
-  const known = [...new Set(texts.filter((text) => text !== undefined))];
-  if (known.length === 0) return undefined;
-  const all = known.join(' + ');
+/** The versions of several sources as one, each once, and a digest where that would be long; none if one has none. */
+export function joinVersions(sources: readonly Source[]): string | undefined {
+  const versions = new Set(sources.map(({ version }) => version));
+  if (versions.has(undefined)) return undefined;
+  const all = [...versions].join(' + ');
   return all.length <= 200 ? all : `sha256:${createHash('sha256').update(all).digest('hex')}`;
+}
+
+/** What is known of a source that decides about its rows, as a text to compare. */
+export function describeSource({ name, version, selection, parts }: Source): string {
+  return parts ? `(${parts.map(describeSource).join(' + ')})` : JSON.stringify([name, version, selection]);
 }

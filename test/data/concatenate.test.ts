@@ -161,7 +161,7 @@ describe('ShuffledPass over shards', () => {
 
 describe('the version of a source', () => {
   it('is that of its parts', () => {
-    expect(concatenate(shards([1, 1])).version).toBeUndefined();
+    expect(concatenate([numbered('a', 1, { version: 'abc' }), numbered('b', 1)]).version).toBeUndefined();
     const of = (...versions: string[]) =>
       concatenate(versions.map((version, i) => numbered(`s${i}`, 1, { version }))).version;
     expect(of('abc', 'abc')).toBe('abc');

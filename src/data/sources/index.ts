@@ -3,7 +3,8 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { fileError, WhisperError } from '../../errors.js';
 import { cacheFolder } from '../../files/cache-folder.js';
-import { concatenate, type Source } from '../dataset.js';
+import type { Source } from '../dataset.js';
+import { type CombineOptions, combineSplits } from '../splits.js';
 import { audioFolder } from './audio-folder.js';
 import type { Columns } from './columns.js';
 import { commonVoice } from './common-voice.js';
@@ -17,8 +18,15 @@ import { splitAliases } from './shards.js';
 export const formats: readonly Format[] = [commonVoice, parquet, audioFolder, manifest];
 
 export interface OpenDatasetOptions extends Columns {
-  /** A split, or several one after the other: `train+validation`. Without it the data set must have exactly one. */
+  /**
+   * A split, a slice of one (`train[:10%]`), or several one after the other (`train+validation`). Without it the data set
+   * must have exactly one split.
+   */
   split?: string;
+  /** Several splits give a row in turn until the first ends, as the fine-tuning event's script reads `a+b`. */
+  alternate?: CombineOptions['alternate'];
+  /** As many rows of each, as that script reads them without streaming. */
+  wholeRounds?: CombineOptions['wholeRounds'];
   /** A configuration: a folder under the path or one that README.md lists, such as a language. */
   config?: string;
   /** A folder for what is unpacked, decoded or fetched once. Default: `WHISPER_TUNE_CACHE`, or beside Hugging Face's. */
@@ -77,7 +85,8 @@ async function localPlace(path: string, config: string | undefined): Promise<Pla
  *   for), no such split (with the splits there are) or no such column (with the columns there are).
  */
 export async function openDataset(path: string, options: OpenDatasetOptions = {}): Promise<Source> {
-  const { split, config, cacheDir, onNotice, onProgress, signal, ...columns } = options;
+  const { split, config, alternate, wholeRounds, cacheDir, onNotice, onProgress, signal, ...columns } =
+    options;
   const surroundings: Surroundings = {
     cacheDir: cacheDir ?? cacheFolder(),
     notice: onNotice ?? (() => {}),
@@ -93,16 +102,16 @@ export async function openDataset(path: string, options: OpenDatasetOptions = {}
     if (openers.length === 1) return openers[0]!(columns);
     throw new WhisperError('ERR_DATA', `${name} has several splits; say which: ${names.join(', ')}`);
   }
-  const parts: Source[] = [];
-  for (const wanted of split.split('+').map((part) => part.trim())) {
-    const open = findSplit(splits, wanted);
-    if (!open) {
+  return combineSplits(
+    split,
+    async (wanted) => {
+      const open = findSplit(splits, wanted);
+      if (open) return open(columns);
       throw new WhisperError(
         'ERR_DATA',
         `the ${format.name} ${name} has no split "${wanted}"; it has: ${names.join(', ')}`,
       );
-    }
-    parts.push(await open(columns));
-  }
-  return concatenate(parts);
+    },
+    { ...(alternate && { alternate }), ...(wholeRounds && { wholeRounds }) },
+  );
 }
