@@ -3,9 +3,12 @@ import { WhisperError } from '../errors.js';
 import { camelCase, type Options, type Values } from '../train/option.js';
 import type { reportOptions } from '../train/options/reports.js';
 import type { Trainer } from '../train/trainer.js';
+import type { CardOptions } from './card-facts.js';
+import { ModelCardWriter } from './card-writer.js';
 import type { RunEvent, TrainingListener } from './listener.js';
-import { type ProgressOutput, TrainingReport } from './progress.js';
+import type { ProgressOutput } from './progress.js';
 import { defaultLoggingDir, TensorBoard } from './tensorboard.js';
+import { TrainingReport } from './training-report.js';
 
 /** What `--report_to` of transformers also knows, and what is not there. */
 const ELSEWHERE = [
@@ -28,7 +31,7 @@ export interface ReportedRun {
   trainer: Trainer;
   /** The options of the command, and what they are now. */
   definitions: Options;
-  values: Values<typeof reportOptions>;
+  values: Values<typeof reportOptions> & CardOptions;
 }
 
 /**
@@ -41,19 +44,18 @@ export async function openListeners(run: ReportedRun, output: ProgressOutput): P
   const { model } = trainer;
   const line = (text: string): void => output.err(`${text}\n`);
   const named: [string, TrainingListener][] = [];
-  named.push([
-    'progress',
-    new TrainingReport({ ...output, ...(values.disableTqdm && { screen: undefined }) }),
-  ]);
+  const terminal = { ...output, ...(values.disableTqdm && { screen: undefined }) };
+  named.push(['the terminal', new TrainingReport(terminal, () => model.native.memory())]);
   if (reportsToTensorBoard(values.reportTo, line)) {
     const folder =
       values.loggingDir ??
       process.env.TENSORBOARD_LOGGING_DIR ??
       defaultLoggingDir(trainer.options.outputDir);
-    const options = optionsByName(run.definitions, values);
+    const options = optionsByName(run.definitions, { ...values });
     const state = () => trainer.state;
     named.push(['TensorBoard', new TensorBoard({ folder, options, config: model.config, state })]);
   }
+  named.push(['the model card', new ModelCardWriter(trainer, values, line)]);
   return new Listeners(named, line);
 }
 

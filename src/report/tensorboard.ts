@@ -1,7 +1,7 @@
 // A run in TensorBoard's event files, under the tags of transformers' TensorBoardCallback.
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { Metrics } from '../train/results.js';
+import { loggedMetrics, type Metrics } from '../train/results.js';
 import type { RunState } from '../train/state.js';
 import { EventFile, type SummaryValue } from './event-file.js';
 import { experiment, type Hyperparameter, sessionEnd, sessionStart } from './hparams.js';
@@ -48,7 +48,7 @@ export class TensorBoard implements TrainingListener {
         this.#scalars = undefined;
         return;
       case 'results':
-        if (event.split === 'eval') await this.#write(event.step, event.metrics);
+        if (event.split === 'eval') await this.#write(event.step, loggedMetrics(event.metrics));
         return;
       case 'finish':
         return this.#end('success');
@@ -105,7 +105,7 @@ export function defaultLoggingDir(outputDir: string, date = new Date()): string 
 /** `eval_loss` is `eval/loss`, `loss` is `train/loss` (transformers, integration_utils.py: rewrite_logs). */
 function scalars(row: Metrics): SummaryValue[] {
   return Object.entries(row)
-    .filter(([name]) => name !== 'step' && !name.endsWith('_samples'))
+    .filter(([name]) => name !== 'step')
     .map(([name, number]) => ({
       tag: name.replace(/^(eval_)?/, (eval_) => (eval_ ? 'eval/' : 'train/')),
       number,

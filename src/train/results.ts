@@ -29,10 +29,16 @@ export function trainingMetrics(state: RunState, flos: number): Metrics {
     total_flos: flos,
     train_loss: meanLoss(state),
     train_runtime: round(state.seconds),
-    train_samples: state.rows,
+    // As transformers' scripts: of the data set, however often it was read; unknown while a stream has not ended.
+    ...(state.rowsPerPass !== undefined && { train_samples: state.rowsPerPass }),
     train_samples_per_second: round(state.rows / state.seconds),
     train_steps_per_second: round(state.step / state.seconds),
   };
+}
+
+/** The metrics that go into `log_history`: counts of rows stand in the results alone, as in transformers. */
+export function loggedMetrics(metrics: Metrics): Metrics {
+  return Object.fromEntries(Object.entries(metrics).filter(([name]) => !name.endsWith('_samples')));
 }
 
 /** Writes `{split}_results.json` and merges the metrics into `all_results.json`. */

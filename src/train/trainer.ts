@@ -5,6 +5,7 @@ import type { BatchesState, BatchStream } from '../data/batches.js';
 import type { Source } from '../data/dataset.js';
 import { WhisperError } from '../errors.js';
 import type { Evaluation } from '../evaluate/evaluate.js';
+import { sortedJson } from '../files/json.js';
 import { isCancelled } from '../model/cancel.js';
 import { writeFiles } from '../model/checkpoint.js';
 import { setLanguage } from '../model/generation-config.js';
@@ -21,7 +22,7 @@ import type { EvaluatingEvent, SkipEvent, StepEvent, TrainingEvent } from './eve
 import { logLine, logs } from './log.js';
 import { outOfMemory } from './memory/fit.js';
 import { RunMemory } from './memory/run.js';
-import { evaluationMetrics, trainingMetrics } from './results.js';
+import { evaluationMetrics, loggedMetrics, trainingMetrics } from './results.js';
 import { changedOptions, checkKind, kindOf, type RunKind } from './resume.js';
 import { specAugment } from './spec-augment.js';
 import {
@@ -293,7 +294,7 @@ export class Trainer {
       if (isCancelled(this.#signal, error)) return;
       throw await this.#keep(error);
     }
-    this.#run.history.push({ step, epoch, ...evaluationMetrics(evaluation) });
+    this.#run.history.push({ step, epoch, ...loggedMetrics(evaluationMetrics(evaluation)) });
     yield { type: 'evaluate', step, epoch, ...evaluation };
   }
 
@@ -316,15 +317,16 @@ export class Trainer {
     const done = step === this.#maxSteps;
     let best: string | undefined;
     if (done) {
-      run.history.push({ step, ...this.metrics(), epoch });
+      run.history.push({ step, ...loggedMetrics(this.metrics()), epoch });
       if (options.loadBestModelAtEnd) best = await this.#checkpoints.loadBest(run);
       if (best !== undefined && run.bestStep !== step) this.#evaluations.forget();
     } else if (step > this.#saved) {
       yield await this.#save();
     }
-    await writeFiles(options.outputDir, (temporary) =>
-      writeFile(join(temporary, 'trainer_state.json'), trainerStateJson(run, this.#settings)),
-    );
+    await writeFiles(options.outputDir, async (temporary) => {
+      await writeFile(join(temporary, 'trainer_state.json'), trainerStateJson(run, this.#settings));
+      await writeFile(join(temporary, 'training_args.json'), `${sortedJson(options, 2)}\n`);
+    });
     const reason = done ? 'done' : 'stopped';
     const { seconds } = run;
     yield { type: 'end', step, epoch, trainLoss: meanLoss(run), seconds, reason, best, data: stream.drops() };

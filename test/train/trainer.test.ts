@@ -176,7 +176,18 @@ describe('evaluation', () => {
     expect(native.generations.slice(0, 3).map((call) => call.rows)).toEqual([2, 2, 1]);
     expect(of(events, 'evaluate')[0]!.wer).toBeGreaterThan(0);
     const { log_history } = json('trainer_state.json');
-    expect(log_history[0]).toMatchObject({ step: 0, eval_samples: 5 });
+    expect(log_history[0].step).toBe(0);
+    // As transformers logs one; the character error rate is ours.
+    expect(Object.keys(log_history[0]).sort()).toEqual([
+      'epoch',
+      'eval_cer',
+      'eval_loss',
+      'eval_runtime',
+      'eval_samples_per_second',
+      'eval_steps_per_second',
+      'eval_wer',
+      'step',
+    ]);
     expect(log_history[0].eval_wer).toBe(of(events, 'evaluate')[0]!.wer);
   });
 

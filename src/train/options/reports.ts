@@ -9,5 +9,6 @@ export const reportOptions = {
     'folder of TensorBoard’s event files; default: runs/<date>_<host> in the output folder',
     undefined,
   ),
+  model_index_name: string('name of the model on its card; default: that of its folder', undefined),
   disable_tqdm: boolean('plain lines instead of a progress bar, also on a terminal', false),
 };
