@@ -102,6 +102,11 @@ export async function checkCursors(source: Source): Promise<Positioned[]> {
   }
   const backwards = [...all, ...all].reverse();
   expect(await source.rowsAt(backwards.map(({ at }) => copy(at)))).toEqual(backwards);
+  for (const [i, { at }] of all.entries()) if (source.seek) expect(await source.seek(i)).toEqual(at);
+  if (source.seek && !source.parts) {
+    expect(await read(source, await source.seek(all.length))).toEqual([]);
+    await expect(source.seek(all.length + 1)).rejects.toThrow('cannot go on reading');
+  }
   if (source.count) expect(await source.count()).toBe(all.length);
   return all;
 }

@@ -2,7 +2,7 @@
 import { WhisperError } from '../../errors.js';
 import { mapInOrder } from '../ahead.js';
 import { type Cursor, cursorError, type Positioned, type Source } from '../dataset.js';
-import { type Columns, pickColumn, pickTextColumns, textsOf } from './columns.js';
+import { type Columns, pickColumn, pickTextColumns, selectionOf, textsOf } from './columns.js';
 import { type DataFiles, nameOf } from './files.js';
 import type { LinePosition } from './lines.js';
 import { openTable, type Record } from './table.js';
@@ -74,6 +74,7 @@ export async function openClips(options: ClipsOptions): Promise<Source> {
   return {
     name,
     ...(files.version !== undefined && { version: files.version }),
+    ...selectionOf(options),
     open,
     async rowsAt(cursors) {
       const wanted = cursors.map(position);

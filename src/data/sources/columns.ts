@@ -94,3 +94,12 @@ export function textsOf(
   }
   return row;
 }
+
+/** What a source says of its columns, where they were chosen: see `selection` of a source. */
+export function selectionOf(columns: Columns): { selection?: string } {
+  const { textColumn, audioColumn, languageColumn, taskColumn, promptColumn } = columns;
+  const chosen = { textColumn, audioColumn, languageColumn, taskColumn, promptColumn };
+  return Object.values(chosen).some((column) => column !== undefined)
+    ? { selection: JSON.stringify(chosen) }
+    : {};
+}

@@ -8,14 +8,23 @@ import { type CombineOptions, combineSplits } from '../splits.js';
 import { audioFolder } from './audio-folder.js';
 import type { Columns } from './columns.js';
 import { commonVoice } from './common-voice.js';
+import { commonVoiceShards } from './common-voice-shards.js';
 import { hasFolder, localFiles } from './files.js';
 import type { Format, Place, Splits, Surroundings } from './format.js';
 import { manifest } from './manifest.js';
 import { parquet } from './parquet.js';
 import { splitAliases } from './shards.js';
+import { webdataset } from './webdataset.js';
 
 /** Every format, the most particular first: the first that recognises a path opens it. */
-export const formats: readonly Format[] = [commonVoice, parquet, audioFolder, manifest];
+export const formats: readonly Format[] = [
+  commonVoice,
+  commonVoiceShards,
+  parquet,
+  webdataset,
+  audioFolder,
+  manifest,
+];
 
 export interface OpenDatasetOptions extends Columns {
   /**

@@ -4,21 +4,14 @@ import { type FileMetaData, parquetMetadataAsync, type RowGroup } from 'hyparque
 import { WhisperError } from '../../errors.js';
 import type { RandomAccessFile } from '../../files/random-access.js';
 import { mapInOrder } from '../ahead.js';
-import {
-  type AudioReference,
-  type Cursor,
-  concatenate,
-  cursorError,
-  type Positioned,
-  type Source,
-} from '../dataset.js';
-import { type Columns, textsOf } from './columns.js';
+import { type AudioReference, type Cursor, cursorError, type Positioned, type Source } from '../dataset.js';
+import { type Columns, selectionOf, textsOf } from './columns.js';
 import { type DataFiles, folderOf, nameOf } from './files.js';
 import type { Format } from './format.js';
 import { type ParquetColumns, parquetColumns } from './parquet-columns.js';
 import { decodeRows } from './parquet-pool.js';
 import type { ParquetReply } from './parquet-worker.js';
-import { findShards } from './shards.js';
+import { findShards, joinShards } from './shards.js';
 
 /** A row group larger than this is read in pieces, where the file has an index of its pages. */
 const pieceBytes = 64 * 1024 * 1024;
@@ -163,7 +156,7 @@ export function parquetSource(files: DataFiles, path: string, wanted: Columns): 
       const texts = textsOf(`${name}: row ${row} of row group ${rowGroup}`, columns.texts, value);
       const audio = await audioOf(`${name}: row ${row} of row group ${rowGroup}`, reply, i);
       const next =
-        row + 1 < Number(metadataRows(metadata, rowGroup))
+        row + 1 < metadataRows(metadata, rowGroup)
           ? { rowGroup, row: row + 1 }
           : { rowGroup: rowGroup + 1, row: 0 };
       return { row: { id: clip ? `${where} ${clip}` : where, audio, ...texts }, at: { rowGroup, row }, next };
@@ -195,6 +188,7 @@ export function parquetSource(files: DataFiles, path: string, wanted: Columns): 
   return {
     name,
     ...(files.version !== undefined && { version: files.version }),
+    ...selectionOf(wanted),
     async *open(cursor) {
       const file = await files.open(path);
       try {
@@ -237,6 +231,15 @@ export function parquetSource(files: DataFiles, path: string, wanted: Columns): 
         }
         return rows;
       }),
+    seek: (row) =>
+      using(async (_, { metadata }) => {
+        let left = row;
+        let rowGroup = 0;
+        for (; left >= metadataRows(metadata, rowGroup) && metadata.row_groups[rowGroup]; rowGroup++)
+          left -= metadataRows(metadata, rowGroup);
+        if (left > 0 && !metadata.row_groups[rowGroup]) throw cursorError(name, `it has no row ${row}`);
+        return { rowGroup, row: left };
+      }),
     count: () => using(async (_, { metadata }) => Number(metadata.num_rows)),
   };
 }
@@ -268,7 +271,11 @@ export const parquet: Format = {
         split,
         async (columns) => {
           await checkFirst(files, paths[0]!, columns);
-          return concatenate(paths.map((path) => parquetSource(files, path, columns)));
+          return joinShards(
+            files,
+            split,
+            paths.map((path) => parquetSource(files, path, columns)),
+          );
         },
       ]),
     );

@@ -3,6 +3,7 @@
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { WhisperError } from '../../errors.js';
+import { concatenate, type Source } from '../dataset.js';
 import { type DataFiles, filesEnding, hasFile, readText } from './files.js';
 import type { Place } from './format.js';
 
@@ -127,7 +128,8 @@ function configShards({ data_files: given, data_dir: folder }: Config, paths: re
   return new Map(lists.map(({ split, path }) => [split, back(matching(inside, path))]));
 }
 
-function chooseConfig<T extends { name: string; default?: boolean | undefined }>(
+/** The configuration asked for, the only one, or the default one. @throws WhisperError ERR_DATA with those there are */
+export function chooseConfig<T extends { name: string; default?: boolean | undefined }>(
   files: DataFiles,
   configs: readonly T[],
   wanted: string | undefined,
@@ -179,4 +181,9 @@ export async function findShards(
   const inside = paths.filter((path) => path.startsWith(`${name}/`));
   const shards = byName(inside.map((path) => path.slice(name.length + 1)));
   return new Map([...shards].map(([split, found]) => [split, found.map((path) => `${name}/${path}`)]));
+}
+
+/** The shards of a split one after the other, under one name. */
+export function joinShards(files: DataFiles, split: string, shards: readonly Source[]): Source {
+  return shards.length === 1 ? shards[0]! : concatenate(shards, `${files.name} (${split})`);
 }

@@ -2,12 +2,13 @@
 // read tar as a stream cannot. Layout: POSIX.1-1988 (ustar), POSIX.1-2001 (pax), GNU tar's long names and large sizes.
 import { WhisperError } from '../../errors.js';
 import type { RandomAccessFile } from '../../files/random-access.js';
+import { cursorError } from '../dataset.js';
 
 const block = 512;
 /** A header with a name or with attributes is no longer; without a limit a damaged size would be read into memory. */
 const longestHeader = 1024 * 1024;
-/** A clip is no larger. */
-const largestFile = 2 ** 31 - 1;
+/** A file that belongs to a row is read whole; none is larger. */
+const largestFile = 512 * 1024 * 1024;
 
 export interface TarEntry {
   /** The path in the archive. */
@@ -100,15 +101,22 @@ interface Header {
   type: string;
 }
 
-async function readHeader(file: RandomAccessFile, at: number): Promise<Header | undefined> {
+/** @param begins where reading began: there an entry was once found */
+async function readHeader(file: RandomAccessFile, at: number, begins: number): Promise<Header | undefined> {
   if (at + block > file.size) {
     // Many writers leave the two empty blocks at the end out.
     if (at === file.size) return undefined;
+    if (at > file.size) throw cursorError(file.name, `it has only ${file.size} bytes; it has changed`);
     fail(file, `the archive is cut off: ${file.size - at} bytes of a header at byte ${at}`);
   }
   const header = await file.read(at, at + block);
-  if (header.every((byte) => byte === 0)) return undefined;
+  if (header.every((byte) => byte === 0)) {
+    if (at === 0 && file.size > 0 && file.size % block !== 0) fail(file, 'no tar archive');
+    return undefined;
+  }
   if (!checksumFits(header)) {
+    if (at === begins && at > 0)
+      throw cursorError(file.name, `no entry begins at byte ${at}; the file has changed`);
     const gzip = at === 0 && header[0] === 0x1f && header[1] === 0x8b;
     fail(
       file,
@@ -138,7 +146,7 @@ export async function* tarEntries(file: RandomAccessFile, from = 0): AsyncGenera
   let longName: string | undefined;
   let attributes = new Map<string, string>();
   for (let at = from; ; ) {
-    const header = await readHeader(file, at);
+    const header = await readHeader(file, at, from);
     if (!header) return;
     const { type } = header;
     const extended = 'xgLK'.includes(type);

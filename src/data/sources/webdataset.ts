@@ -1,0 +1,139 @@
+// WebDataset: tar archives in which the files of one stem (`0001.mp3`, `0001.txt`) are a row.
+// Format: github.com/webdataset/webdataset
+import { WhisperError } from '../../errors.js';
+import type { RandomAccessFile } from '../../files/random-access.js';
+import type { Row } from '../dataset.js';
+import { type Columns, pickColumn, pickTextColumns, textsOf } from './columns.js';
+import { type DataFiles, nameOf } from './files.js';
+import type { Format } from './format.js';
+import { findShards, joinShards, type Shards } from './shards.js';
+import { type TarEntry, tarEntries } from './tar.js';
+import { type TarRow, type TarRows, tarSource } from './tar-rows.js';
+
+const audioEndings = ['mp3', 'wav', 'flac', 'ogg', 'opus', 'm4a', 'webm'];
+const textEndings = ['txt', 'text'];
+
+/** The entries of one row by what follows its stem, which ends at the first dot of the name. */
+interface Group {
+  stem: string;
+  files: Map<string, TarEntry>;
+  at: number;
+  next: number;
+}
+
+function stemOf(name: string): { stem: string; ending: string } | undefined {
+  const match = /^((?:.*\/)?[^/.]+)\.([^/]+)$/.exec(name);
+  return match ? { stem: match[1]!, ending: match[2]!.toLowerCase() } : undefined;
+}
+
+async function* groups(file: RandomAccessFile, from: number): AsyncGenerator<Group, void, void> {
+  let group: Group | undefined;
+  for await (const entry of tarEntries(file, from)) {
+    const named = stemOf(entry.name);
+    // Without a stem it is a file about the archive, as are those that macOS adds.
+    if (!named || nameOf(named.stem).startsWith('.')) continue;
+    if (group && group.stem !== named.stem) {
+      yield group;
+      group = undefined;
+    }
+    group ??= { stem: named.stem, files: new Map(), at: entry.at, next: entry.next };
+    if (group.files.has(named.ending))
+      throw new WhisperError('ERR_DATA', `${file.name}: there are two files named ${entry.name}`);
+    group.files.set(named.ending, entry);
+    group.next = entry.next;
+  }
+  if (group) yield group;
+}
+
+async function readJson(
+  file: RandomAccessFile,
+  { name, content, size }: TarEntry,
+): Promise<Map<string, unknown>> {
+  const bytes = await file.read(content, content + size);
+  try {
+    const value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown;
+    if (value !== null && typeof value === 'object' && !Array.isArray(value))
+      return new Map(Object.entries(value));
+    throw new Error('it is no object');
+  } catch (cause) {
+    throw new WhisperError(
+      'ERR_DATA',
+      `${file.name}: ${name} is no JSON object: ${(cause as Error).message}`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+async function readText(file: RandomAccessFile, { name, content, size }: TarEntry): Promise<string> {
+  const bytes = await file.read(content, content + size);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes).trim();
+  } catch (cause) {
+    throw new WhisperError('ERR_DATA', `${file.name}: ${name} is not valid UTF-8 text`, { cause });
+  }
+}
+
+async function loadRow(file: RandomAccessFile, { stem, files }: Group, wanted: Columns): Promise<Row> {
+  const name = `${file.name}: ${stem}`;
+  const endings = [...files.keys()];
+  const audio = pickColumn({ name, columns: endings }, 'audio', wanted.audioColumn, audioEndings);
+  const json = files.get('json');
+  const values = json ? await readJson(file, json) : new Map<string, unknown>();
+  // A file of text goes before a key of the JSON file.
+  const plain = textEndings.find((ending) => files.has(ending));
+  if (plain !== undefined) {
+    const text = await readText(file, files.get(plain)!);
+    values.set('text', text).set(plain, text);
+  }
+  const columns = pickTextColumns({ name, columns: [...values.keys()] }, wanted);
+  const texts = textsOf(name, columns, (column) => values.get(column));
+  const { content, size } = files.get(audio)!;
+  const bytes = await file.read(content, content + size);
+  return { id: `${nameOf(file.name)}:${stem}.${audio}`, audio: { bytes }, ...texts };
+}
+
+function rowsOf(columns: Columns): TarRows {
+  return async function* (file, from) {
+    for await (const group of groups(file, from)) {
+      const { at, next } = group;
+      yield { at, next, load: () => loadRow(file, group, columns) } satisfies TarRow;
+    }
+  };
+}
+
+/** Reads the first row: a column that is missing is told of before anything else is done. */
+async function checkFirst(files: DataFiles, path: string, columns: Columns): Promise<void> {
+  for await (const _ of tarSource(files, path, columns, rowsOf(columns)).open()) return;
+  throw new WhisperError('ERR_DATA', `${files.describe(path)} has no files that make up rows`);
+}
+
+/** The splits of archives. */
+export function webdatasetSplits(files: DataFiles, shards: Shards) {
+  return new Map(
+    [...shards].map(([split, paths]) => [
+      split,
+      async (columns: Columns) => {
+        await checkFirst(files, paths[0]!, columns);
+        return joinShards(
+          files,
+          split,
+          paths.map((path) => tarSource(files, path, columns, rowsOf(columns))),
+        );
+      },
+    ]),
+  );
+}
+
+export const webdataset: Format = {
+  name: 'WebDataset',
+  expects: '.tar files with audio and .txt or .json files of the same stem',
+  async recognise(place) {
+    const { files, file } = place;
+    if (file !== undefined && !file.endsWith('.tar')) return undefined;
+    const shards: Shards | undefined =
+      file === undefined ? await findShards(place, ['tar']) : new Map([['train', [file]]]);
+    return shards && webdatasetSplits(files, shards);
+  },
+};
