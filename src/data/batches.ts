@@ -7,6 +7,7 @@ import { decoderPool } from './decode/pool.js';
 import { DropCounter, type DropReport, describeDrops } from './drops.js';
 import { type Prepared, type PreparedRow, type PrepareOptions, prepareRow } from './prepare.js';
 import { ShuffledPass, type ShuffleSnapshot, type ShuffleState, shuffleState } from './shuffle.js';
+import { type StitchOptions, stitch } from './stitch.js';
 
 export interface Batch extends Collated {
   /** The pass over the data, from 0. */
@@ -40,6 +41,8 @@ export interface BatchesOptions extends PrepareOptions {
    * one. Default: where the shuffle buffer holds more than one row; a buffer of 1 alone keeps the file's order.
    */
   shuffleSource?: boolean;
+  /** Joins short clips that follow each other. */
+  stitch?: StitchOptions;
   /** Default 42. */
   seed?: number;
   /** Passes over the data; without it they go on for ever. */
@@ -70,7 +73,10 @@ export interface BatchStream extends AsyncIterableIterator<Batch, undefined, voi
 }
 
 type Drawn = { row: Row; pass: number; after: ShuffleSnapshot } | { endOf: number };
-type Ready = { prepared: Prepared; row: Row; pass: number; after: ShuffleSnapshot } | { endOf: number };
+/** A row that was prepared, or the end of a pass. A row made of several says of how many. */
+export type Ready =
+  | { prepared: Prepared; row: Row; pass: number; after: ShuffleSnapshot; clips?: number }
+  | { endOf: number };
 
 /** A batch and the place in the data behind it. */
 interface Placed {
@@ -180,7 +186,8 @@ export function batches(options: BatchesOptions): BatchStream {
       rows = [];
       return { batch, drops, next: { pass, shuffle, drops } };
     };
-    for await (const item of ready) {
+    const items = options.stitch ? stitch(ready, options.stitch, options, seed) : ready;
+    for await (const item of items) {
       if ('endOf' in item) {
         if (rows.length > 0 && !dropLast) {
           if (held) yield held;
@@ -200,7 +207,7 @@ export function batches(options: BatchesOptions): BatchStream {
       } else {
         if (held) yield held;
         held = undefined;
-        counter.keep();
+        counter.keep(item.clips);
         rows.push(item.prepared.row);
         if (rows.length === batchSize) held = place(item.pass, item.after);
       }

@@ -26,7 +26,11 @@ export function collate(rows: readonly PreparedRow[], startToken: number): Colla
   return {
     samples: rows.map(({ samples }) => samples),
     ...(rows.some(({ prompt }) => prompt) ? withPrompts(rows, startToken) : withoutPrompts(rows, startToken)),
-    rows: rows.map(({ samples: _samples, labels: _labels, prompt: _prompt, ...row }) => row),
+    rows: rows.map(({ id, text, language, task }) => ({
+      ...{ id, text },
+      ...(language !== undefined && { language }),
+      ...(task !== undefined && { task }),
+    })),
     audioSeconds: rows.reduce((sum, { samples }) => sum + samples.length, 0) / sampleRate,
   };
 }

@@ -28,9 +28,9 @@ export class DropCounter {
     this.#report = structuredClone(report);
   }
 
-  keep(): void {
-    this.#report.rows += 1;
-    this.#report.kept += 1;
+  keep(rows = 1): void {
+    this.#report.rows += rows;
+    this.#report.kept += rows;
   }
 
   drop(reason: DropReason, id: string, detail: string): void {

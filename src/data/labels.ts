@@ -4,7 +4,7 @@ import { WhisperError } from '../errors.js';
 import { languageCode } from '../processor/languages.js';
 import type { Task, WhisperTokenizer } from '../processor/tokenizer.js';
 import type { Row } from './dataset.js';
-import type { PrepareOptions } from './prepare.js';
+import type { PrepareOptions, Said } from './prepare.js';
 
 /** Language and task that a prompt names. */
 export interface Spoken {
@@ -114,7 +114,7 @@ export function labelsOf(
  *
  * @param before each text: it follows another, and with a space its first word is the token that it is within a text
  */
-function timedText(tokenizer: WhisperTokenizer, row: Row, seconds: number, before: string): number[] {
+function timedText(tokenizer: WhisperTokenizer, row: Said, seconds: number, before: string): number[] {
   const segments = row.segments?.filter(({ text }) => text.trim() !== '') ?? [];
   const timed = segments.length > 0 ? segments : [{ start: 0, end: seconds, text: row.text }];
   const tokens: number[] = [];
@@ -132,7 +132,7 @@ function timedText(tokenizer: WhisperTokenizer, row: Row, seconds: number, befor
 }
 
 /** As `get_prompt_ids` of transformers' tokenizer has it, without the `<|startofprev|>` before it. */
-function previousText(tokenizer: WhisperTokenizer, { id, previous }: Row): number[] {
+function previousText(tokenizer: WhisperTokenizer, { id, previous }: Said): number[] {
   const tokens = tokenizer.encode(` ${previous!.trim()}`);
   const special = tokens.find((token) => tokenizer.isSpecial(token));
   if (special === undefined) return tokens;

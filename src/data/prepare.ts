@@ -1,7 +1,7 @@
 // From a row to what the model is fed: text to labels, audio to samples, and the reasons to leave a row out.
 import { WhisperError } from '../errors.js';
 import type { Augmentation } from './augment.js';
-import type { Row } from './dataset.js';
+import type { Row, TimedText } from './dataset.js';
 import type { Decoder } from './decode/pool.js';
 import { loadSamples, type Resample, sampleRate } from './decode/samples.js';
 import { RowDraws } from './draws.js';
@@ -16,9 +16,14 @@ export interface PreparedRow {
   /** Mono, 16 kHz. */
   samples: Float32Array;
   labels: number[];
+  /** Times in the samples. */
+  segments?: readonly TimedText[];
   /** Tokens that the decoder reads before the labels, and does not learn. */
   prompt?: number[];
 }
+
+/** A row without its audio, its texts as they are to be learnt. */
+export type Said = Omit<Row, 'audio'>;
 
 /** What the labels of a row depend on beside the row. */
 export interface Clip {
@@ -34,9 +39,9 @@ export type LongLabelPolicy = 'drop' | 'truncate' | 'error';
 
 export interface PrepareOptions {
   /** The labels of a row: prompt tokens, text and end token. `row.text` is already lower-cased and normalised. */
-  labels: (row: Row, clip: Clip) => number[];
+  labels: (row: Said, clip: Clip) => number[];
   /** The tokens before them, at most as many as given. Default: none. */
-  prompt?: (row: Row, clip: Clip, most: number) => number[];
+  prompt?: (row: Said, clip: Clip, most: number) => number[];
   /** The token every decoder input begins with; a label that has it is one token shorter for the model. */
   startToken: number;
   /** Seconds; rows of that length or shorter are dropped. Undefined: none. */
@@ -99,7 +104,7 @@ export async function prepareRow(
   if (samples.length <= limits.minSeconds * sampleRate) return { reason: 'too-short', detail: duration };
   if (samples.length >= limits.maxSeconds * sampleRate) return { reason: 'too-long', detail: duration };
 
-  const said: Row = { ...row, text };
+  const said: Said = { ...row, text };
   if (row.previous !== undefined) said.previous = written(row.previous);
   if (row.segments) {
     said.segments = row.segments.map(({ start, end, text }) => {
@@ -109,6 +114,7 @@ export async function prepareRow(
   const labels = label(said, samples.length, draws, options);
   if ('reason' in labels) return labels;
   const prepared: PreparedRow = { id: row.id, text, samples, ...labels };
+  if (said.segments) prepared.segments = said.segments;
   if (row.language !== undefined) prepared.language = row.language;
   if (row.task !== undefined) prepared.task = row.task;
   return { row: prepared };
@@ -116,7 +122,7 @@ export async function prepareRow(
 
 /** Labels that fit the decoder's positions, and what prompt has room before them. */
 function label(
-  row: Row,
+  row: Said,
   samples: number,
   draws: RowDraws,
   options: PrepareOptions,
@@ -129,15 +135,25 @@ function label(
   return prompt.length > 0 ? { labels, prompt } : { labels };
 }
 
+/** How many labels the decoder has positions for: the start token is its first input, and takes none as a label. */
+function mostLabels(labels: number[], { startToken, maxLabels = 448 }: PrepareOptions): number {
+  return maxLabels + (labels[0] === startToken ? 1 : 0);
+}
+
+/** Whether the decoder has a position for each label (see collate.ts). */
+export function labelsFit(labels: number[], options: PrepareOptions): boolean {
+  return labels.length <= mostLabels(labels, options);
+}
+
 /** The labels, made to fit the decoder's positions by the policy. */
 function fitLabels(
-  row: Row,
+  row: Said,
   labels: number[],
-  { startToken, maxLabels = 448, onLongLabel = 'drop' }: PrepareOptions,
+  options: PrepareOptions,
 ): number[] | { reason: DropReason; detail: string } {
-  // The start token is the decoder's first input and no label: it takes no position of its own (see collate.ts).
-  const most = maxLabels + (labels[0] === startToken ? 1 : 0);
-  if (labels.length <= most) return labels;
+  if (labelsFit(labels, options)) return labels;
+  const { maxLabels = 448, onLongLabel = 'drop' } = options;
+  const most = mostLabels(labels, options);
   const detail = `its label has ${labels.length - (most - maxLabels)} tokens, the model has ${maxLabels} positions`;
   if (onLongLabel === 'drop') return { reason: 'long-label', detail };
   if (onLongLabel === 'error') throw new WhisperError('ERR_DATA', `${row.id}: ${detail}`);

@@ -72,6 +72,7 @@ function batchesOptions({ model, source, options }: TrainingData) {
     // Never more than the model hears at once; half a sample more, for clips that fill the window exactly.
     maxDuration: Math.min(options.maxDurationInSeconds, (model.windowSamples + 0.5) / 16000),
     lowerCase: options.doLowerCase,
+    ...(options.stitchClips && { stitch: { window: model.windowSamples, language: options.language } }),
     ...(options.doRemovePunctuation && { normalizeText: (text: string) => basicNormalizer(text).trim() }),
   };
 }

@@ -6,7 +6,7 @@ import { addNoise } from '../../src/data/decode/change.js';
 import { DecoderPool } from '../../src/data/decode/pool.js';
 import { type Draws, RowDraws } from '../../src/data/draws.js';
 import { loadNoise } from '../../src/data/noise.js';
-import { type PrepareOptions, prepareRow } from '../../src/data/prepare.js';
+import { type PrepareOptions, prepareRow, type Said } from '../../src/data/prepare.js';
 import { folder, signal, snr, wav } from './signal.js';
 
 const decoder = new DecoderPool({ threads: 2 });
@@ -56,8 +56,8 @@ describe('speed', () => {
   });
 
   it('moves the times of segments', async () => {
-    const seen: Row[] = [];
-    const labels = (given: Row) => {
+    const seen: Said[] = [];
+    const labels = (given: Said) => {
       seen.push(given);
       return [1, 2];
     };

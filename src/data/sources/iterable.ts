@@ -7,6 +7,7 @@ import {
   type Positioned,
   type Row,
   type Source,
+  type TimedText,
 } from '../dataset.js';
 
 /** A row as users write it. */
@@ -16,8 +17,13 @@ export interface UserRow {
   /** A path, the bytes of an audio file, or decoded mono samples with their rate. */
   audio: string | Uint8Array | AudioReference;
   text: string;
+  /** Name, code or alias; before the option of that name, as `task` is. */
   language?: string;
   task?: string;
+  /** What was said before, for prompts. */
+  previous?: string;
+  /** When what of the text is said, in order, for labels with times. */
+  segments?: readonly TimedText[];
 }
 
 export type UserRows = Iterable<UserRow> | AsyncIterable<UserRow>;
@@ -64,7 +70,7 @@ export function fromIterable(rows: UserRows | (() => UserRows), name = 'the rows
     }
     spent = true;
     let index = 0;
-    for await (const { id, audio, text, language, task } of iterable) {
+    for await (const { id, audio, text, language, task, previous, segments } of iterable) {
       const at = index++;
       if (at < first) continue;
       const where = id ?? `row ${at}`;
@@ -72,6 +78,8 @@ export function fromIterable(rows: UserRows | (() => UserRows), name = 'the rows
       const row: Row = { id: where, audio: audioOf(audio, where), text };
       if (language !== undefined) row.language = language;
       if (task !== undefined) row.task = task;
+      if (previous !== undefined) row.previous = previous;
+      if (segments !== undefined) row.segments = segments;
       yield { row, at, next: index };
     }
   }
