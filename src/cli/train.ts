@@ -129,9 +129,12 @@ async function evaluateAtEnd(
   results: Metrics,
 ): Promise<void> {
   const count = new EvaluationReport(terminal);
-  const evaluation = await trainer.evaluate((event) => count.tell(event)).finally(() => count.close());
-  terminal.err(`evaluation: ${describeEvaluation(evaluation)}\n`);
-  const metrics = { ...evaluationMetrics(evaluation), epoch: trainer.state.epoch };
+  const sets = await trainer.evaluateSets((event) => count.tell(event)).finally(() => count.close());
+  const metrics: Metrics = { epoch: trainer.state.epoch };
+  for (const { name, evaluation } of sets) {
+    terminal.err(`evaluation${name ? ` on ${name}` : ''}: ${describeEvaluation(evaluation)}\n`);
+    Object.assign(metrics, evaluationMetrics(evaluation, name));
+  }
   await report(trainer, listener, 'eval', metrics, results);
 }
 

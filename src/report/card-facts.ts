@@ -69,9 +69,8 @@ export function hyperparameters({ options, state, model }: Trainer): Record<stri
 
 /** The evaluation of the weights that a run ends with: the best, where it loads those, or the last. */
 export function lastEvaluation({ state, options }: Trainer): Metrics | undefined {
-  const evaluations = state.history.filter((row) =>
-    Object.keys(row).some((name) => name.startsWith('eval_')),
-  );
+  // Rows of further sets have names of their own.
+  const evaluations = state.history.filter((row) => row.eval_runtime !== undefined);
   const ended = state.history.some((row) => row.train_runtime !== undefined);
   const best = ended && options.loadBestModelAtEnd ? state.bestStep : undefined;
   return evaluations.findLast(({ step }) => best === undefined || step === best);

@@ -49,19 +49,31 @@ export class CountReport {
 export class EvaluationReport {
   readonly #output: ProgressOutput;
   #count: CountReport | undefined;
+  #name: string | undefined;
 
   constructor(output: ProgressOutput) {
     this.#output = output;
   }
 
-  tell({ step, rows, total }: Extract<TrainingEvent, { type: 'evaluating' }>): void {
-    this.#count ??= new CountReport(this.#output, `update ${step}: evaluating`, total);
+  tell(event: Extract<TrainingEvent, { type: 'evaluating' }>): void {
+    const { step, rows, total, name } = event;
+    if (name !== this.#name) {
+      this.close();
+      this.#count = undefined;
+      this.#name = name;
+    }
+    this.#count ??= new CountReport(this.#output, `update ${step}: ${inSet(event)}evaluating`, total);
     this.#count.tell(rows);
   }
 
   close(): void {
     this.#count?.close();
   }
+}
+
+/** The name of a further evaluation set, in front of what is said of it. */
+export function inSet({ name }: { name?: string | undefined }): string {
+  return name === undefined ? '' : `${name}: `;
 }
 
 /** `WER 12.34 %, CER 5.60 %, loss 0.4321 (120 rows, 3.2 s)` */

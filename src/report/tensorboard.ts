@@ -43,7 +43,7 @@ export class TensorBoard implements TrainingListener {
       case 'evaluate':
         return this.#write(event.step, state().history.at(-1) ?? {});
       case 'end':
-        if (event.reason === 'done') await this.#write(event.step, state().history.at(-1) ?? {});
+        if (event.reason !== 'stopped') await this.#write(event.step, state().history.at(-1) ?? {});
         await this.#scalars?.close();
         this.#scalars = undefined;
         return;

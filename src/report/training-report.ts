@@ -6,7 +6,7 @@ import type { TrainingEvent } from '../train/events.js';
 import { formatBytes } from '../train/memory/bytes.js';
 import type { RunEvent, TrainingListener } from './listener.js';
 import { metricsBlock } from './metrics-block.js';
-import { describeEvaluation, EvaluationReport, type ProgressOutput } from './progress.js';
+import { describeEvaluation, EvaluationReport, inSet, type ProgressOutput } from './progress.js';
 
 type Step = Extract<TrainingEvent, { type: 'step' | 'skip' }>;
 
@@ -33,8 +33,8 @@ export class TrainingReport implements TrainingListener {
   #audioSeconds = 0;
   #dataWait = 0;
   #last: Step | undefined;
-  /** Of the model before its first update. */
-  #zeroShot: Evaluation | undefined;
+  /** Of the model before its first update, by the name of the set. */
+  readonly #zeroShot = new Map<string | undefined, Evaluation>();
 
   /** @param memory asked for with every line of the log */
   constructor(output: ProgressOutput, memory?: () => Promise<Memory>) {
@@ -68,7 +68,7 @@ export class TrainingReport implements TrainingListener {
       case 'evaluating':
         if (this.#bar) {
           this.#bar.update({
-            activity: ` | evaluating ${event.rows}${event.total ? `/${event.total}` : ''}`,
+            activity: ` | ${inSet(event)}evaluating ${event.rows}${event.total ? `/${event.total}` : ''}`,
           });
         } else {
           this.#evaluation ??= new EvaluationReport({ err: this.#output.err });
@@ -100,8 +100,9 @@ export class TrainingReport implements TrainingListener {
         this.#closeBar();
         const { step, epoch, trainLoss, seconds, reason, best, data } = event;
         const dropped = epoch < 1 && data.kept < data.rows ? `; ${describeDrops(data)}` : '';
+        const why = reason === 'early' ? 'ended early, without improvement,' : reason;
         this.#line(
-          `${reason} after ${step} updates (${epoch.toFixed(2)} epochs) in ${duration(seconds)}, ` +
+          `${why} after ${step} updates (${epoch.toFixed(2)} epochs) in ${duration(seconds)}, ` +
             `mean loss ${trainLoss.toFixed(4)}${dropped}`,
         );
         if (best) this.#line(`loaded the best checkpoint, ${best}`);
@@ -141,11 +142,11 @@ export class TrainingReport implements TrainingListener {
 
   /** One after an update, beside the one before the first. */
   #tellEvaluation(event: Extract<TrainingEvent, { type: 'evaluate' }>): void {
-    const before = event.step > 0 ? this.#zeroShot : undefined;
-    if (event.step === 0) this.#zeroShot ??= event;
+    const before = event.step > 0 ? this.#zeroShot.get(event.name) : undefined;
+    if (event.step === 0) this.#zeroShot.set(event.name, event);
     const name = event.step === 0 ? 'before the first update' : `update ${event.step}`;
     const was = before?.wer === undefined ? '' : `; WER ${before.wer.toFixed(2)} % before the first update`;
-    this.#line(`${name}: ${describeEvaluation(event)}${was}`);
+    this.#line(`${name}: ${inSet(event)}${describeEvaluation(event)}${was}`);
   }
 
   #openBar(total: number, done: number, scaled: boolean): void {

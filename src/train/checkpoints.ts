@@ -3,13 +3,12 @@ import { access, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/pro
 import { basename, join, resolve } from 'node:path';
 import type { BatchesState } from '../data/batches.js';
 import { WhisperError } from '../errors.js';
-import type { Evaluation } from '../evaluate/evaluate.js';
 import { sortedJson } from '../files/json.js';
 import { removeUnfinished, weightFiles, writeFiles } from '../model/checkpoint.js';
 import type { Whisper } from '../model/whisper.js';
 import type { TrainingArguments } from './arguments.js';
 import { bestMetric } from './checks.js';
-import { evaluationMetrics } from './results.js';
+import type { Metrics } from './results.js';
 import type { RunKind } from './resume.js';
 import {
   type RunSettings,
@@ -78,18 +77,18 @@ export class Checkpoints {
   /**
    * Writes `checkpoint-N` and deletes those that are too many.
    *
-   * @param evaluation of these very weights, if there was one: it decides about the best
+   * @param metrics of these very weights, if they were evaluated: they decide about the best
    */
   async save(
     run: RunState,
     more: { settings: RunSettings; kind: RunKind; data: BatchesState },
-    evaluation: Evaluation | undefined,
+    metrics: Metrics | undefined,
   ): Promise<{ path: string; best: boolean }> {
     const options = this.#options;
     const path = join(options.outputDir, `checkpoint-${run.step}`);
-    const best = this.#noteBest(run, path, evaluation);
+    const best = this.#noteBest(run, path, metrics);
     await this.#model.saveCheckpoint(path, async (folder) => {
-      await this.#model.native.saveOptimizer(join(folder, OPTIMIZER_FILE));
+      if (!options.saveOnlyModel) await this.#model.native.saveOptimizer(join(folder, OPTIMIZER_FILE));
       await writeRunState(folder, run, { ...more, options: { ...options } });
       await writeFile(join(folder, 'training_args.json'), `${sortedJson(options, 2)}\n`);
     });
@@ -108,9 +107,9 @@ export class Checkpoints {
     return folder;
   }
 
-  #noteBest(run: RunState, path: string, evaluation: Evaluation | undefined): boolean {
+  #noteBest(run: RunState, path: string, metrics: Metrics | undefined): boolean {
     const metric = bestMetric(this.#options);
-    const value = metric === undefined || !evaluation ? undefined : evaluationMetrics(evaluation)[metric];
+    const value = metric === undefined ? undefined : metrics?.[metric];
     if (value === undefined) return false;
     const better = this.#options.greaterIsBetter
       ? value > (run.bestMetric ?? Number.NEGATIVE_INFINITY)

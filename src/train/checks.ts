@@ -7,6 +7,9 @@ import type { Precision } from '../native.js';
 import type { TrainingArguments } from './arguments.js';
 import { augmentationOf } from './augmentation.js';
 import { optimizerOf, policyOf } from './engine-options.js';
+import type { EvaluationSet } from './evaluation.js';
+import { camelCase } from './option.js';
+import { checkSchedule } from './schedule.js';
 import { specAugment } from './spec-augment.js';
 
 /** How messages write an option's name: `--eval_steps` on the command line, `evalSteps` in code. */
@@ -22,7 +25,9 @@ function refuse(message: string): never {
  * @throws WhisperError `ERR_INVALID_ARGUMENT` with one line that names both
  */
 export function checkTogether(options: TrainingArguments, spell: Spell): void {
+  checkUpdates(options, spell);
   checkBest(options, spell);
+  checkSchedule(options.lrSchedulerType, options.lrSchedulerKwargs ?? {}, spell('lr_scheduler_kwargs'));
   checkOptimizer(options, spell);
   checkCheckpointing(options, spell);
   if (options.minDurationInSeconds >= options.maxDurationInSeconds) {
@@ -35,7 +40,6 @@ export function checkTogether(options: TrainingArguments, spell: Spell): void {
 }
 
 function checkBest(options: TrainingArguments, spell: Spell): void {
-  const evalSteps = options.evalSteps ?? options.loggingSteps;
   if (options.loadBestModelAtEnd) {
     if (options.evalStrategy !== options.saveStrategy || options.evalStrategy === 'no') {
       refuse(
@@ -43,7 +47,8 @@ function checkBest(options: TrainingArguments, spell: Spell): void {
           `${options.evalStrategy} and ${spell('save_strategy')} is ${options.saveStrategy}`,
       );
     }
-    if (options.evalStrategy === 'steps' && options.saveSteps % evalSteps !== 0) {
+    const evalSteps = options.evalSteps ?? options.loggingSteps;
+    if (options.evalStrategy === 'steps' && !isMultiple(options.saveSteps, evalSteps)) {
       refuse(
         `${spell('load_best_model_at_end')} needs ${spell('save_steps')} to be a multiple of ` +
           `${spell('eval_steps')}, got ${options.saveSteps} and ${evalSteps}`,
@@ -51,12 +56,62 @@ function checkBest(options: TrainingArguments, spell: Spell): void {
     }
   }
   const metric = bestMetric(options);
-  if (metric !== undefined && metric !== 'eval_loss' && !options.predictWithGenerate) {
+  const given = options.metricForBestModel;
+  if (/_(wer|cer)$/.test(metric ?? '') && !(options.predictWithGenerate && !options.predictionLossOnly)) {
     refuse(`${spell('metric_for_best_model')} ${metric} needs ${spell('predict_with_generate')}`);
   }
-  if (metric !== undefined && options.evalStrategy === 'no') {
-    refuse(`${spell('metric_for_best_model')} needs an ${spell('eval_strategy')} of steps or epoch, got no`);
+  const needs: [string, boolean][] = [
+    ['metric_for_best_model', given !== undefined],
+    ['early_stopping_patience', options.earlyStoppingPatience !== undefined],
+    ['lr_scheduler_type reduce_lr_on_plateau', options.lrSchedulerType === 'reduce_lr_on_plateau'],
+  ];
+  for (const [name, needed] of needs) {
+    if (needed && options.evalStrategy === 'no') {
+      refuse(`${spell(name)} needs an ${spell('eval_strategy')} of steps or epoch, got no`);
+    }
   }
+}
+
+/** Of two numbers of updates, or of two shares of all of them. */
+function isMultiple(value: number, of: number): boolean {
+  if (value < 1 !== of < 1) return false;
+  const times = value / of;
+  return Math.abs(times - Math.round(times)) < 1e-6 && times > 0.5;
+}
+
+/** Refuses numbers of updates that are neither whole nor a share of all of them. */
+function checkUpdates(options: TrainingArguments, spell: Spell): void {
+  for (const [name, value] of [
+    ['logging_steps', options.loggingSteps],
+    ['eval_steps', options.evalSteps],
+    ['save_steps', options.saveSteps],
+    ['warmup_steps', options.warmupSteps],
+  ] as const) {
+    if (value === undefined || value < 1 || Number.isInteger(value)) continue;
+    refuse(`${spell(name)} must be a whole number, or a share of all updates below 1, got ${value}`);
+  }
+}
+
+/**
+ * Refuses a metric for the best model that no evaluation will produce.
+ *
+ * @throws WhisperError `ERR_INVALID_ARGUMENT` with the metrics there will be
+ */
+export function checkMetrics(
+  options: TrainingArguments,
+  sets: readonly Pick<EvaluationSet, 'name'>[],
+  spell: Spell = camelCase,
+): void {
+  const metric = bestMetric(options);
+  if (metric === undefined || sets.length === 0) return;
+  const known = sets.flatMap(({ name }) =>
+    ['loss', 'wer', 'cer'].map((what) => (name === undefined ? what : `${name}_${what}`)),
+  );
+  if (known.some((name) => `eval_${name}` === metric)) return;
+  refuse(
+    `${spell('metric_for_best_model')} must be one of ${known.join(', ')}, which evaluations produce, ` +
+      `got ${JSON.stringify(options.metricForBestModel)}`,
+  );
 }
 
 /**
@@ -208,7 +263,9 @@ function checkLabels(
 
 /** The metric that decides about the best checkpoint, as `eval_wer`; undefined when nothing asked for one. */
 export function bestMetric(options: TrainingArguments): string | undefined {
-  const metric = options.metricForBestModel ?? (options.loadBestModelAtEnd ? 'loss' : undefined);
+  const { loadBestModelAtEnd, earlyStoppingPatience, metricForBestModel } = options;
+  const needed = loadBestModelAtEnd || earlyStoppingPatience !== undefined;
+  const metric = metricForBestModel ?? (needed ? 'loss' : undefined);
   if (metric === undefined) return undefined;
   return metric.startsWith('eval_') ? metric : `eval_${metric}`;
 }

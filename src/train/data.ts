@@ -7,12 +7,31 @@ import { basicNormalizer } from '../processor/normalizers/basic.js';
 import type { TrainingArguments } from './arguments.js';
 import { augmentationOf } from './augmentation.js';
 import type { NoticeEvent } from './events.js';
-import type { SavedRun } from './state.js';
+import type { RunState, SavedRun } from './state.js';
 
 export interface TrainingData {
   model: Whisper;
   source: Source;
   options: TrainingArguments;
+}
+
+/** The training data of a run, in its micro-batches. */
+export function runData(
+  model: Whisper,
+  source: Source,
+  options: TrainingArguments,
+  { microBatches }: Pick<RunState, 'microBatches'>,
+): TrainingData {
+  const { rows, count } = microBatches ?? {};
+  return {
+    model,
+    source,
+    options: {
+      ...options,
+      perDeviceTrainBatchSize: rows ?? options.perDeviceTrainBatchSize,
+      gradientAccumulationSteps: count ?? options.gradientAccumulationSteps,
+    },
+  };
 }
 
 /**
@@ -62,7 +81,8 @@ function batchesOptions({ model, source, options }: TrainingData) {
   return {
     source,
     batchSize: options.perDeviceTrainBatchSize,
-    seed: options.seed,
+    seed: options.dataSeed ?? options.seed,
+    dropLast: options.dataloaderDropLast,
     prefetch: Math.max(2, options.gradientAccumulationSteps),
     ...labelsOf(model.tokenizer, labelOptions(options, model)),
     startToken: model.config.decoder_start_token_id,

@@ -6,39 +6,57 @@ import type { Whisper } from '../model/whisper.js';
 import type { TrainingArguments } from './arguments.js';
 import type { EvaluatingEvent } from './events.js';
 import { outOfMemory } from './memory/fit.js';
+import { evaluationMetrics, type Metrics } from './results.js';
+
+/** A data set to evaluate on. The main one has no name. */
+export interface EvaluationSet {
+  name: string | undefined;
+  source: Source;
+}
+
+/** An evaluation on one of the sets. */
+export interface NamedEvaluation {
+  name: string | undefined;
+  evaluation: Evaluation;
+}
 
 /** The evaluations of a run. The same weights are evaluated once. */
 export class RunEvaluations {
   readonly #model: Whisper;
-  readonly #dataset: Source | undefined;
+  readonly #sets: readonly EvaluationSet[];
   readonly #options: TrainingArguments;
   readonly #signal: AbortSignal | undefined;
-  /** The last one, and the step whose weights it is of. */
-  #last: { step: number; evaluation: Evaluation } | undefined;
-  #rows: Promise<number> | undefined;
+  /** The last ones, and the step whose weights they are of. */
+  #last: { step: number; evaluations: NamedEvaluation[] } | undefined;
+  readonly #rows = new Map<string | undefined, Promise<number> | undefined>();
 
   /** @throws WhisperError `ERR_INVALID_ARGUMENT` where evaluations are asked for and there is no data set for them */
   constructor(
     model: Whisper,
-    dataset: Source | undefined,
+    sets: readonly EvaluationSet[],
     options: TrainingArguments,
     signal: AbortSignal | undefined,
   ) {
-    if (options.evalStrategy !== 'no' && !dataset) {
+    if (options.evalStrategy !== 'no' && sets.length === 0) {
       throw new WhisperError(
         'ERR_INVALID_ARGUMENT',
         `evalStrategy ${options.evalStrategy} needs an evalDataset`,
       );
     }
     this.#model = model;
-    this.#dataset = dataset;
+    this.#sets = sets;
     this.#options = options;
     this.#signal = signal;
   }
 
-  /** The evaluation of the weights after a step, if there was one. */
-  of(step: number): Evaluation | undefined {
-    return this.#last?.step === step ? this.#last.evaluation : undefined;
+  /** The metrics of the weights after a step on all sets, if they were evaluated. */
+  of(step: number): Metrics | undefined {
+    if (this.#last?.step !== step) return undefined;
+    const { evaluations } = this.#last;
+    return Object.assign(
+      {},
+      ...evaluations.map(({ name, evaluation }) => evaluationMetrics(evaluation, name)),
+    );
   }
 
   /** Other weights than those of the last evaluation have been loaded. */
@@ -47,27 +65,36 @@ export class RunEvaluations {
   }
 
   /**
-   * Evaluates the model as it is, telling how far it is after every batch.
+   * Evaluates the model as it is on one set after the other, telling how far it is after every batch.
    *
    * @param step whose weights the model has
    * @throws WhisperError as `evaluate`; `ERR_OUT_OF_MEMORY` names the option that asks for less
    */
-  async *run(step: number): AsyncGenerator<EvaluatingEvent, Evaluation, void> {
-    const known = this.of(step);
-    if (known) return known;
-    const dataset = this.#dataset;
-    if (!dataset) throw new WhisperError('ERR_INVALID_ARGUMENT', 'evaluate needs an evalDataset');
-    this.#rows ??= dataset.count?.();
-    const total = await this.#rows;
-    const batches = evaluateInBatches(this.#model, dataset, evaluateOptions(this.#options, this.#signal));
+  async *run(step: number): AsyncGenerator<EvaluatingEvent, NamedEvaluation[], void> {
+    if (this.#last?.step === step) return this.#last.evaluations;
+    if (this.#sets.length === 0) {
+      throw new WhisperError('ERR_INVALID_ARGUMENT', 'evaluate needs an evalDataset');
+    }
+    const evaluations: NamedEvaluation[] = [];
+    for (const set of this.#sets) {
+      evaluations.push({ name: set.name, evaluation: yield* this.#evaluate(set, step) });
+    }
+    this.#last = { step, evaluations };
+    return evaluations;
+  }
+
+  async *#evaluate(
+    { name, source }: EvaluationSet,
+    step: number,
+  ): AsyncGenerator<EvaluatingEvent, Evaluation, void> {
+    if (!this.#rows.has(name)) this.#rows.set(name, source.count?.());
+    const total = await this.#rows.get(name);
+    const batches = evaluateInBatches(this.#model, source, evaluateOptions(this.#options, this.#signal));
     try {
       for (;;) {
         const { done, value } = await batches.next();
-        if (done) {
-          this.#last = { step, evaluation: value };
-          return value;
-        }
-        yield { type: 'evaluating', step, rows: value, total };
+        if (done) return value;
+        yield { type: 'evaluating', step, name, rows: value, total };
       }
     } catch (error) {
       const { perDeviceEvalBatchSize: rows } = this.#options;
@@ -91,7 +118,7 @@ function evaluateOptions(options: TrainingArguments, signal: AbortSignal | undef
     normalizer: options.doNormalizeEval ? ('basic' as const) : ('none' as const),
     lowerCase: options.doLowerCase,
     removePunctuation: options.doRemovePunctuation,
-    generate: options.predictWithGenerate,
+    generate: options.predictWithGenerate && !options.predictionLossOnly,
     signal,
   };
 }

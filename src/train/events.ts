@@ -94,16 +94,20 @@ export interface LogEvent {
 export interface EvaluatingEvent {
   type: 'evaluating';
   step: number;
+  /** Of a further evaluation set; undefined for the main one. */
+  name?: string | undefined;
   /** Rows evaluated so far. */
   rows: number;
   /** Rows of the data set, those that will be left out included; undefined where it cannot count them. */
   total: number | undefined;
 }
 
-/** At the end of an evaluation. */
+/** At the end of an evaluation on one set. */
 export interface EvaluateEvent extends Evaluation {
   type: 'evaluate';
   step: number;
+  /** Of a further evaluation set; undefined for the main one. */
+  name?: string | undefined;
   epoch: number;
 }
 
@@ -139,8 +143,11 @@ export interface EndEvent {
   /** Mean loss over all steps, those before a resume included. */
   trainLoss: number;
   seconds: number;
-  /** Why: all updates were made, or the signal fired (a checkpoint is written then). */
-  reason: 'done' | 'stopped';
+  /**
+   * Why: all updates were made, evaluations have not improved for long enough (`earlyStoppingPatience`), or the signal
+   * fired (a checkpoint is written then).
+   */
+  reason: 'done' | 'early' | 'stopped';
   /** The checkpoint whose weights the model has now, under `loadBestModelAtEnd`. */
   best: string | undefined;
   /** Rows of the pass that training ended in. */

@@ -1,11 +1,18 @@
 // Lines of the log: what an event says of a step, and what log_history keeps of it.
 import type { TrainingArguments } from './arguments.js';
+import { due } from './cadence.js';
 import type { LogEvent, SkipEvent, StepEvent } from './events.js';
 import { type HistoryRow, type RunState, takeMeans } from './state.js';
+import type { TrainingStep } from './step.js';
 
-/** Whether a line is written after this step. */
-export function logs({ loggingSteps, loggingFirstStep }: TrainingArguments, step: number): boolean {
-  return step % loggingSteps === 0 || (loggingFirstStep && step === 1);
+/** Whether a line is written after this step, where lines are `every` steps apart. */
+export function logs(
+  { loggingStrategy, loggingFirstStep }: TrainingArguments,
+  every: number,
+  number: number,
+  step: Pick<TrainingStep, 'endsPass'>,
+): boolean {
+  return due(loggingStrategy, every, number, step) || (loggingFirstStep && number === 1);
 }
 
 /** The line of the steps since the one before, and its row of `log_history`, which holds finite numbers only. */

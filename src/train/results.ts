@@ -8,18 +8,24 @@ import { meanLoss, type RunState } from './state.js';
 
 export type Metrics = Record<string, number>;
 
-/** An evaluation under transformers' names: `eval_loss`, `eval_wer` and `eval_cer` in percent, speeds. */
-export function evaluationMetrics(evaluation: Evaluation): Metrics {
+/**
+ * An evaluation under transformers' names: `eval_loss`, `eval_wer` and `eval_cer` in percent, speeds.
+ *
+ * @param set name of a further evaluation set: `eval_SET_wer` and so on
+ */
+export function evaluationMetrics(evaluation: Evaluation, set?: string): Metrics {
   const { loss, wer, cer, samples, batches, seconds } = evaluation;
-  return {
-    ...(loss === undefined ? {} : { eval_loss: loss }),
-    ...(wer === undefined ? {} : { eval_wer: wer }),
-    ...(cer === undefined ? {} : { eval_cer: cer }),
-    eval_runtime: round(seconds),
-    eval_samples: samples,
-    eval_samples_per_second: round(samples / seconds),
-    eval_steps_per_second: round(batches / seconds),
+  const metrics = {
+    ...(loss !== undefined && { loss }),
+    ...(wer !== undefined && { wer }),
+    ...(cer !== undefined && { cer }),
+    runtime: round(seconds),
+    samples,
+    samples_per_second: round(samples / seconds),
+    steps_per_second: round(batches / seconds),
   };
+  const prefix = set === undefined ? 'eval' : `eval_${set}`;
+  return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`${prefix}_${name}`, value]));
 }
 
 /** The summary of a whole training. */

@@ -5,6 +5,9 @@ import { z } from 'zod';
 import type { BatchesState } from '../data/batches.js';
 import { readJson, sortedJson } from '../files/json.js';
 import type { TrainingArguments } from './arguments.js';
+import { type Cadence, cadenceOf } from './cadence.js';
+import { NO_PATIENCE, type Patience } from './improvement.js';
+import { NO_PLATEAU, type Plateau } from './plateau.js';
 import { earliestKind, kindSchema, type RunKind } from './resume.js';
 
 /** Where reading the data goes on, the sums of losses, and the settings that must stay the same. */
@@ -43,6 +46,8 @@ export interface RunState {
   rowsAtOnce: number | undefined;
   /** Wall time of training, over all resumes. */
   seconds: number;
+  patience: Patience;
+  plateau: Plateau;
 }
 
 const NOTHING_UNLOGGED: RunState['unlogged'] = { lossSum: 0, losses: 0, dataWait: 0, steps: 0 };
@@ -65,6 +70,8 @@ export function newRunState(): RunState {
     microBatches: undefined,
     rowsAtOnce: undefined,
     seconds: 0,
+    patience: NO_PATIENCE,
+    plateau: NO_PLATEAU,
   };
 }
 
@@ -78,8 +85,16 @@ export interface CountedStep {
   skipped: boolean;
 }
 
-/** Adds one step. A loss that is not finite counts nowhere, as under transformers' logging_nan_inf_filter. */
-export function countStep(run: RunState, { loss, rows, seconds, dataWait, skipped }: CountedStep): void {
+/**
+ * Adds one step. A loss that is not finite counts nowhere, as under transformers' logging_nan_inf_filter.
+ *
+ * @param filter false: it makes the mean of the log's next line what it is itself
+ */
+export function countStep(
+  run: RunState,
+  { loss, rows, seconds, dataWait, skipped }: CountedStep,
+  filter: boolean,
+): void {
   run.step += 1;
   run.skipped += skipped ? 1 : 0;
   run.skippedInRow = skipped ? run.skippedInRow + 1 : 0;
@@ -88,8 +103,8 @@ export function countStep(run: RunState, { loss, rows, seconds, dataWait, skippe
   run.losses += finite ? 1 : 0;
   const { unlogged } = run;
   run.unlogged = {
-    lossSum: unlogged.lossSum + (finite ? loss : 0),
-    losses: unlogged.losses + (finite ? 1 : 0),
+    lossSum: unlogged.lossSum + (finite || !filter ? loss : 0),
+    losses: unlogged.losses + (finite || !filter ? 1 : 0),
     dataWait: unlogged.dataWait + dataWait,
     steps: unlogged.steps + 1,
   };
@@ -113,10 +128,9 @@ export function meanLoss({ lossSum, losses }: RunState): number {
 export interface RunSettings {
   maxSteps: number;
   epochs: number;
-  evalSteps: number;
-  loggingSteps: number;
-  saveSteps: number;
+  cadence: Cadence;
   batchSize: number;
+  earlyStopping: { patience: number; threshold: number } | undefined;
   /** Counted as transformers does: 6 × features × parameters. */
   flos: number;
 }
@@ -127,12 +141,12 @@ export function runSettings(
   maxSteps: number,
   flos: number,
 ): RunSettings {
+  const { earlyStoppingPatience: patience, earlyStoppingThreshold: threshold } = options;
   return {
     maxSteps,
     epochs: options.maxSteps > 0 ? Math.ceil(run.epoch) : options.numTrainEpochs,
-    evalSteps: options.evalSteps ?? options.loggingSteps,
-    loggingSteps: options.loggingSteps,
-    saveSteps: options.saveSteps,
+    cadence: cadenceOf(options, maxSteps),
+    earlyStopping: patience === undefined ? undefined : { patience, threshold },
     batchSize: run.microBatches?.rows ?? options.perDeviceTrainBatchSize,
     flos,
   };
@@ -146,18 +160,18 @@ export function trainerStateJson(state: RunState, settings: RunSettings): string
       best_metric: state.bestMetric ?? null,
       best_model_checkpoint: state.bestCheckpoint ?? null,
       epoch: state.epoch,
-      eval_steps: settings.evalSteps,
+      eval_steps: settings.cadence.evaluation,
       global_step: state.step,
       is_hyper_param_search: false,
       is_local_process_zero: true,
       is_world_process_zero: true,
       log_history: state.history,
-      logging_steps: settings.loggingSteps,
+      logging_steps: settings.cadence.logging,
       max_steps: settings.maxSteps,
       num_input_tokens_seen: 0,
       num_train_epochs: settings.epochs,
-      save_steps: settings.saveSteps,
-      stateful_callbacks: {},
+      save_steps: settings.cadence.saving,
+      stateful_callbacks: statefulCallbacks(state, settings),
       total_flos: settings.flos,
       train_batch_size: settings.batchSize,
       trial_name: null,
@@ -165,6 +179,18 @@ export function trainerStateJson(state: RunState, settings: RunSettings): string
     },
     2,
   )}\n`;
+}
+
+/** Of transformers' EarlyStoppingCallback, where a run has one. */
+function statefulCallbacks({ patience }: RunState, { earlyStopping }: RunSettings): object {
+  if (!earlyStopping) return {};
+  const { patience: most, threshold } = earlyStopping;
+  return {
+    EarlyStoppingCallback: {
+      args: { early_stopping_patience: most, early_stopping_threshold: threshold },
+      attributes: { early_stopping_patience_counter: patience.bad },
+    },
+  };
 }
 
 const historySchema = z.looseObject({
@@ -185,7 +211,11 @@ const ownSchema = z.strictObject({
   loss_sum: z.number(),
   losses: z.int().nonnegative().optional(),
   unlogged: z.strictObject({
-    lossSum: z.number(),
+    // JSON has no NaN.
+    lossSum: z
+      .number()
+      .nullable()
+      .transform((sum) => sum ?? Number.NaN),
     losses: z.int().nonnegative().optional(),
     dataWait: z.number().nonnegative().default(0),
     steps: z.int().nonnegative(),
@@ -198,6 +228,19 @@ const ownSchema = z.strictObject({
     .default(null),
   rows_at_once: z.int().positive().nullable().default(null),
   seconds: z.number().nonnegative(),
+  patience: z
+    .strictObject({ best: z.number().optional(), bad: z.int().nonnegative() })
+    .default({ bad: 0 })
+    .transform((found): Patience => ({ ...NO_PATIENCE, ...found })),
+  plateau: z
+    .strictObject({
+      factor: z.number(),
+      best: z.number().optional(),
+      bad: z.int().nonnegative(),
+      cooldown: z.int().nonnegative(),
+    })
+    .default({ factor: 1, bad: 0, cooldown: 0 })
+    .transform((found): Plateau => ({ ...NO_PLATEAU, ...found })),
   kind: kindSchema.optional(),
   options: z.record(z.string(), z.unknown()),
   // Checked where it is used, by the data pipeline.
@@ -219,7 +262,7 @@ export async function writeRunState(
   { settings, kind, options, data }: RunRecord,
 ): Promise<void> {
   await writeFile(join(folder, 'trainer_state.json'), trainerStateJson(state, settings));
-  const own: z.infer<typeof ownSchema> = {
+  const own: z.input<typeof ownSchema> = {
     version: 1,
     max_steps: settings.maxSteps,
     skipped: state.skipped,
@@ -232,6 +275,8 @@ export async function writeRunState(
     micro_batches: state.microBatches ?? null,
     rows_at_once: state.rowsAtOnce ?? null,
     seconds: state.seconds,
+    patience: state.patience,
+    plateau: state.plateau,
     kind,
     options,
     data,
@@ -273,6 +318,8 @@ export async function readRunState(folder: string): Promise<SavedRun> {
       microBatches: own.micro_batches ?? undefined,
       rowsAtOnce: own.rows_at_once ?? undefined,
       seconds: own.seconds,
+      patience: own.patience,
+      plateau: own.plateau,
     },
     maxSteps: own.max_steps,
     kind: own.kind ?? earliestKind(own.options.freezeEncoder === true),

@@ -85,10 +85,14 @@ export interface Rates {
   decoderRate: number;
 }
 
-/** The learning rates of an update, the first being 0, of `total`: each part's peak times the same factor. */
-export function ratesAt(options: TrainingArguments, update: number, total: number): Rates {
+/**
+ * The learning rates of an update, the first being 0, of `total`: each part's peak times the same factor.
+ *
+ * @param plateau another factor, which evaluations have made smaller
+ */
+export function ratesAt(options: TrainingArguments, update: number, total: number, plateau = 1): Rates {
   const { learningRate, encoderLearningRate, decoderLearningRate } = options;
-  const at = (peak: number) => learningRateAt({ ...options, learningRate: peak }, update, total);
+  const at = (peak: number) => plateau * learningRateAt({ ...options, learningRate: peak }, update, total);
   return {
     learningRate: at(learningRate),
     encoderRate: at(encoderLearningRate ?? learningRate),
@@ -120,17 +124,6 @@ export function stepLoss(losses: readonly NativeLosses[], meanOfMeans: boolean):
   if (meanOfMeans) return mean(sums.map((sum, i) => sum / Math.max(1, tokens[i]!)));
   const total = tokens.reduce((sum, count) => sum + count, 0);
   return sums.reduce((sum, value) => sum + value, 0) / Math.max(1, total);
-}
-
-/** Whether something that happens every `every` updates, or at the end of a pass, happens after update `number`. */
-export function due(
-  strategy: 'no' | 'steps' | 'epoch',
-  every: number,
-  number: number,
-  { endsPass }: TrainingStep,
-): boolean {
-  if (strategy === 'steps') return number % every === 0;
-  return strategy === 'epoch' && endsPass;
 }
 
 /** Says which row's loss is not finite, or that the gradient is not. */

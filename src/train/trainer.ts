@@ -13,12 +13,14 @@ import { countParameters } from '../model/parameters.js';
 import type { Whisper } from '../model/whisper.js';
 import { languageCode } from '../processor/languages.js';
 import { type TrainingArguments, trainingArguments } from './arguments.js';
+import { type Cadence, cadenceOf, delayed, due } from './cadence.js';
 import { Checkpoints } from './checkpoints.js';
-import { checkAgainstModel } from './checks.js';
-import { countUpdates, type TrainingData, trainingBatches } from './data.js';
+import { checkAgainstModel, checkMetrics } from './checks.js';
+import { countUpdates, runData, type TrainingData, trainingBatches } from './data.js';
 import { engineOptions } from './engine-options.js';
-import { RunEvaluations } from './evaluation.js';
+import { type NamedEvaluation, RunEvaluations } from './evaluation.js';
 import type { EvaluatingEvent, SkipEvent, StepEvent, TrainingEvent } from './events.js';
+import { noteEvaluation, stopsEarly } from './improvement.js';
 import { logLine, logs } from './log.js';
 import { outOfMemory } from './memory/fit.js';
 import { RunMemory } from './memory/run.js';
@@ -34,18 +36,11 @@ import {
   type SavedRun,
   trainerStateJson,
 } from './state.js';
-import { due, nextStep, type TrainingStep } from './step.js';
+import { nextStep, type TrainingStep } from './step.js';
+import { evaluationSets, type TrainerOptions } from './trainer-options.js';
 import { makeStep } from './update.js';
 
-/** Options of training under transformers' names in camelCase; those left out have the defaults of `arguments.ts`. */
-export interface TrainerOptions extends Partial<TrainingArguments> {
-  /** Everything is written here. */
-  outputDir: string;
-  trainDataset: Source;
-  evalDataset?: Source | undefined;
-  /** Stops training, with a checkpoint of the last update that was complete. */
-  signal?: AbortSignal | undefined;
-}
+export type { TrainerOptions };
 
 /**
  * Fine-tunes a model.
@@ -79,12 +74,14 @@ export class Trainer {
    *   be trained here
    */
   constructor(model: Whisper, options: TrainerOptions) {
-    const { trainDataset, evalDataset, signal, ...rest } = options;
+    const { trainDataset, evalDataset, extraEvalDatasets, signal, ...rest } = options;
+    const sets = evaluationSets(evalDataset, extraEvalDatasets);
     this.model = model;
     this.#trainDataset = trainDataset;
     this.#signal = signal;
     this.options = trainingArguments(rest);
-    this.#evaluations = new RunEvaluations(model, evalDataset, this.options, signal);
+    checkMetrics(this.options, sets);
+    this.#evaluations = new RunEvaluations(model, sets, this.options, signal);
     this.#checkpoints = new Checkpoints(model, this.options);
     this.#memory = new RunMemory(model, this.options);
     checkAgainstModel(this.options, model);
@@ -127,7 +124,7 @@ export class Trainer {
     if (changed.length > 0) {
       yield { type: 'notice', message: `options differ from the checkpoint's: ${changed.join(', ')}` };
     }
-    const stream = trainingBatches(this.#data, saved?.data);
+    const stream = trainingBatches(this.#data, options.ignoreDataSkip ? undefined : saved?.data);
     try {
       stream.begin();
       this.#position = stream.mark();
@@ -137,20 +134,22 @@ export class Trainer {
       }
       const config = specAugment(options, model.config);
       this.#lap();
-      while (this.#run.step < this.#maxSteps && !this.#stopping) {
+      while (!this.#done && !this.#stopping) {
         const step = await nextStep(stream, this.#data.options, config);
         const update = yield* this.#update(step, stream);
         if (!update) break;
         yield update;
-        yield* this.#log(update);
+        yield* this.#log(update, step);
         if (step.endsPass) {
           yield { type: 'epoch', epoch: update.epoch, step: update.step, data: stream.drops() };
         }
         const last = update.step === this.#maxSteps && options.saveStrategy === 'steps';
-        if (due(options.evalStrategy, this.#evalSteps, update.step, step)) yield* this.#evaluate();
-        if (last || due(options.saveStrategy, options.saveSteps, update.step, step)) {
-          yield await this.#save();
+        const { evaluation, saving } = this.#cadence;
+        if (due(options.evalStrategy, evaluation, update.step, step) && !delayed(options, this.#run)) {
+          yield* this.#evaluate();
+          noteEvaluation(this.#run, this.#evaluations.of(update.step) ?? {}, options);
         }
+        if (last || due(options.saveStrategy, saving, update.step, step)) yield await this.#save();
         this.#run.seconds += this.#lap();
       }
       yield* this.#finish(stream);
@@ -168,6 +167,11 @@ export class Trainer {
    * @throws WhisperError `ERR_INVALID_ARGUMENT` without an `evalDataset`, otherwise as `evaluate`
    */
   async evaluate(onProgress?: (event: EvaluatingEvent) => void): Promise<Evaluation> {
+    return (await this.evaluateSets(onProgress))[0]!.evaluation;
+  }
+
+  /** As `evaluate`, on every set: the main one and those of `extraEvalDatasets`. */
+  async evaluateSets(onProgress?: (event: EvaluatingEvent) => void): Promise<NamedEvaluation[]> {
     const evaluation = this.#evaluations.run(this.#run.step);
     for (;;) {
       const { done, value } = await evaluation.next();
@@ -185,8 +189,13 @@ export class Trainer {
     return this.#signal?.aborted ?? false;
   }
 
-  get #evalSteps(): number {
-    return this.options.evalSteps ?? this.options.loggingSteps;
+  /** All updates are made, or evaluations have not improved for long enough. */
+  get #done(): boolean {
+    return this.#run.step >= this.#maxSteps || stopsEarly(this.#run, this.options);
+  }
+
+  get #cadence(): Cadence {
+    return cadenceOf(this.options, this.#maxSteps);
   }
 
   get #kind(): RunKind {
@@ -201,15 +210,8 @@ export class Trainer {
     return runSettings(this.options, this.#run, this.#maxSteps, this.#flos);
   }
 
-  /** The training data in the run's micro-batches. */
   get #data(): TrainingData {
-    const { rows, count } = this.#run.microBatches ?? {};
-    const options = {
-      ...this.options,
-      perDeviceTrainBatchSize: rows ?? this.options.perDeviceTrainBatchSize,
-      gradientAccumulationSteps: count ?? this.options.gradientAccumulationSteps,
-    };
-    return { model: this.model, source: this.#trainDataset, options };
+    return runData(this.model, this.#trainDataset, this.options, this.#run);
   }
 
   /** Seconds since it was called before. */
@@ -278,8 +280,8 @@ export class Trainer {
     }
   }
 
-  *#log(update: StepEvent | SkipEvent): Generator<TrainingEvent> {
-    if (!logs(this.options, update.step)) return;
+  *#log(update: StepEvent | SkipEvent, step: TrainingStep): Generator<TrainingEvent> {
+    if (!logs(this.options, this.#cadence.logging, update.step, step)) return;
     const { event, row } = logLine(this.#run, update, this.options);
     this.#run.history.push(row);
     yield event;
@@ -287,24 +289,25 @@ export class Trainer {
 
   async *#evaluate(): AsyncGenerator<TrainingEvent, void, void> {
     const { step, epoch } = this.#run;
-    let evaluation: Evaluation;
+    let evaluations: NamedEvaluation[];
     try {
-      evaluation = yield* this.#evaluations.run(step);
+      evaluations = yield* this.#evaluations.run(step);
     } catch (error) {
       if (isCancelled(this.#signal, error)) return;
       throw await this.#keep(error);
     }
-    this.#run.history.push({ step, epoch, ...loggedMetrics(evaluationMetrics(evaluation)) });
-    yield { type: 'evaluate', step, epoch, ...evaluation };
+    for (const { name, evaluation } of evaluations) {
+      this.#run.history.push({ step, epoch, ...loggedMetrics(evaluationMetrics(evaluation, name)) });
+      yield { type: 'evaluate', step, epoch, name, ...evaluation };
+    }
   }
 
   async #save(): Promise<TrainingEvent> {
     const { step } = this.#run;
-    const evaluation = this.#evaluations.of(step);
     const saved = await this.#checkpoints.save(
       this.#run,
       { settings: this.#settings, kind: this.#kind, data: this.#position!() },
-      evaluation,
+      this.#evaluations.of(step),
     );
     return { type: 'save', step, ...saved };
   }
@@ -314,7 +317,7 @@ export class Trainer {
     const { options } = this;
     const run = this.#run;
     const { step, epoch } = run;
-    const done = step === this.#maxSteps;
+    const done = this.#done;
     let best: string | undefined;
     if (done) {
       run.history.push({ step, ...loggedMetrics(this.metrics()), epoch });
@@ -327,7 +330,7 @@ export class Trainer {
       await writeFile(join(temporary, 'trainer_state.json'), trainerStateJson(run, this.#settings));
       await writeFile(join(temporary, 'training_args.json'), `${sortedJson(options, 2)}\n`);
     });
-    const reason = done ? 'done' : 'stopped';
+    const reason = step >= this.#maxSteps ? 'done' : done ? 'early' : 'stopped';
     const { seconds } = run;
     yield { type: 'end', step, epoch, trainLoss: meanLoss(run), seconds, reason, best, data: stream.drops() };
   }

@@ -52,7 +52,7 @@ export async function* makeStep(
   updating: Updating,
 ): AsyncGenerator<NoticeEvent, StepEvent | SkipEvent | undefined> {
   const { model, options, run, maxSteps } = updating;
-  const rates = ratesAt(options, run.step - run.skipped, maxSteps);
+  const rates = ratesAt(options, run.step - run.skipped, maxSteps, run.plateau.factor);
   const result = yield* compute(step, rates, updating);
   if (!result) return undefined;
   const { gradNorm, finite, lossScale, losses } = result;
@@ -62,7 +62,8 @@ export async function* makeStep(
   const loss = stepLoss(losses, options.meanOfMeans);
   const seconds = updating.lap();
   const { rows, tokens, audioSeconds, dataWait } = step;
-  countStep(run, { loss, rows, seconds, dataWait, skipped: !finite });
+  const counted = { loss, rows, seconds, dataWait, skipped: !finite };
+  countStep(run, counted, options.loggingNanInfFilter);
   run.epoch = epochAfter(step, stream, run, maxSteps);
   const place = { step: run.step, maxSteps, epoch: run.epoch };
   const event = { ...place, loss, ...rates, gradNorm, rows, tokens, audioSeconds, seconds, dataWait };

@@ -7,6 +7,7 @@ import { parseFlags } from '../../src/cli/flags.js';
 import { describeOptions } from '../../src/cli/help.js';
 import { trainingOptions } from '../../src/train/arguments.js';
 import { required } from '../../src/train/option.js';
+import { SCHEDULES } from '../../src/train/schedule.js';
 
 const parse = (...argv: string[]) => parseFlags(['--output_dir', 'out', ...argv], trainingOptions).options;
 
@@ -99,7 +100,7 @@ describe('parseFlags', () => {
     [['--no_freeze_encoder=1'], '--no_freeze_encoder takes no value'],
     [
       ['--lr_scheduler_type', 'cubic'],
-      '--lr_scheduler_type must be one of linear, cosine, constant, constant_with_warmup, got "cubic"',
+      `--lr_scheduler_type must be one of ${SCHEDULES.join(', ')}, got "cubic"`,
     ],
     [['extra'], 'unexpected argument "extra"'],
     [['-max_steps', '3'], 'unexpected argument "-max_steps" (flags begin with --: --max_steps)'],

@@ -23,6 +23,7 @@ const argumentsSchema = z.looseObject({
   adamBeta2: z.number().optional(),
   adamEpsilon: z.number().optional(),
   lrSchedulerType: z.enum(SCHEDULES).optional(),
+  lrSchedulerKwargs: z.record(z.string(), z.union([z.number(), z.string()])).optional(),
   warmupSteps: z.number().optional(),
   warmupRatio: z.number().optional(),
 });
@@ -51,8 +52,8 @@ export async function findRates(folder: string, step: number, given: GivenRates)
   if (found?.lrSchedulerType === undefined || state === undefined) {
     return { ...rates, currentLearningRate: learningRate };
   }
-  const { lrSchedulerType, warmupSteps = 0, warmupRatio = 0 } = found;
-  const schedule = { learningRate, lrSchedulerType, warmupSteps, warmupRatio };
+  const { lrSchedulerType, lrSchedulerKwargs, warmupSteps = 0, warmupRatio = 0 } = found;
+  const schedule = { learningRate, lrSchedulerType, lrSchedulerKwargs, warmupSteps, warmupRatio };
   return { ...rates, currentLearningRate: learningRateAt(schedule, step, state.max_steps) };
 }
 

@@ -1,9 +1,11 @@
 // Options of how a model is trained, and of what the memory planner is told of it.
 import { POLICY_FORM } from '../engine-options.js';
 import { SIZE_FORM } from '../memory/bytes.js';
-import { boolean, choice, integer, number, required, string } from '../option.js';
-import { SCHEDULES } from '../schedule.js';
+import { boolean, choice, integer, number, string } from '../option.js';
+import { evaluationOptions } from './evaluation.js';
 import { precisionOptions } from './model.js';
+import { loggingOptions, savingOptions } from './saving.js';
+import { scheduleOptions } from './schedule.js';
 
 /** What moves the parameters: also options of `Trainer`. */
 export const optimizerOptions = {
@@ -11,6 +13,16 @@ export const optimizerOptions = {
     'optimizer; adamw_torch if not given. adamw_torch_fused is the same, adamw_8bit is adamw_bnb_8bit',
     ['adamw_torch', 'adamw_torch_fused', 'adamw_hf', 'adamw_bnb_8bit', 'adamw_8bit', 'adafactor', 'sgd'],
     undefined,
+    {
+      // The same formulas in other programs or another memory.
+      synonyms: {
+        adamw_torch_xla: 'adamw_torch',
+        adamw_apex_fused: 'adamw_torch',
+        paged_adamw: 'adamw_torch',
+        paged_adamw_32bit: 'adamw_torch',
+        paged_adamw_8bit: 'adamw_bnb_8bit',
+      },
+    },
   ),
   adafactor: boolean('as optim adafactor', false),
   optim_8bit_embeddings: boolean('adamw_bnb_8bit: moments of embeddings in 8 bits too', false),
@@ -115,11 +127,29 @@ export const trainingOptions = {
   ...memoryOptions,
   max_steps: integer('updates to make; -1 to count epochs instead', -1, { least: -1 }),
   num_train_epochs: number('passes over the training data, when max_steps is -1', 3, { above: 0 }),
-  per_device_train_batch_size: integer('rows of a micro-batch', 8, { least: 1 }),
-  per_device_eval_batch_size: integer('rows of an evaluation batch', 8, { least: 1 }),
+  per_device_train_batch_size: integer('rows of a micro-batch', 8, {
+    least: 1,
+    aliases: ['per_gpu_train_batch_size'],
+  }),
+  per_device_eval_batch_size: integer('rows of an evaluation batch', 8, {
+    least: 1,
+    aliases: ['per_gpu_eval_batch_size'],
+  }),
+  dataloader_drop_last: boolean('leave out the last micro-batch of a pass where it is not full', false),
+  max_train_samples: integer(
+    'rows of the training data, counted before any is dropped; default: all',
+    undefined,
+    {
+      least: 1,
+    },
+  ),
   gradient_accumulation_steps: integer('micro-batches of an update', 1, { least: 1 }),
   mean_of_means: boolean(
     'weigh micro-batches equally instead of by their tokens, as transformers did before 4.46',
+    false,
+  ),
+  carry_gradients: boolean(
+    'add the micro-batches that a pass ends with, too few for an update, to the first update of the next pass',
     false,
   ),
   learning_rate: number('peak learning rate', 5e-5, { least: 0 }),
@@ -129,9 +159,7 @@ export const trainingOptions = {
   decoder_learning_rate: number('peak learning rate of the decoder; default: learning_rate', undefined, {
     least: 0,
   }),
-  lr_scheduler_type: choice('learning rate over time', SCHEDULES, 'linear'),
-  warmup_steps: integer('updates of linear warm-up', 0, { least: 0 }),
-  warmup_ratio: number('warm-up as a share of all updates, when warmup_steps is 0', 0, { least: 0, most: 1 }),
+  ...scheduleOptions,
   weight_decay: number('decoupled weight decay, on all but biases and layer norms', 0, { least: 0 }),
   adam_beta1: number('decay of the gradient’s mean', 0.9, { least: 0, most: 0.999999 }),
   adam_beta2: number('decay of the squared gradient’s mean', 0.999, { least: 0, most: 0.9999999 }),
@@ -142,30 +170,8 @@ export const trainingOptions = {
     most: 0.999999,
   }),
   seed: integer('seed of shuffling, masking and random weights', 42, { least: 0 }),
-  logging_steps: integer('updates between two lines of the log', 500, { least: 1 }),
-  logging_first_step: boolean('log the first update too', false),
-  eval_strategy: choice('when to evaluate', ['no', 'steps', 'epoch'], 'no', {
-    aliases: ['evaluation_strategy'],
-  }),
-  eval_steps: integer('updates between evaluations; default: logging_steps', undefined, { least: 1 }),
-  eval_on_start: boolean('evaluate once before the first update', true),
-  predict_with_generate: boolean('evaluate by generating text, for WER and CER', false),
-  generation_max_length: integer('tokens of a generated text, its prompt included', undefined, { least: 1 }),
-  do_normalize_eval: boolean('normalise texts before WER and CER', true),
-  save_strategy: choice('when to save a checkpoint', ['no', 'steps', 'epoch'], 'steps'),
-  save_steps: integer('updates between checkpoints', 500, { least: 1 }),
-  save_total_limit: integer('checkpoints to keep; the best is never deleted', undefined, { least: 1 }),
-  load_best_model_at_end: boolean('end with the best checkpoint instead of the last', false),
-  metric_for_best_model: choice(
-    'what makes a checkpoint the best',
-    ['loss', 'wer', 'cer', 'eval_loss', 'eval_wer', 'eval_cer'],
-    undefined,
-  ),
-  greater_is_better: boolean('whether the metric should grow; all three known ones should not', undefined),
-  output_dir: required('folder of everything that is written'),
-  overwrite_output_dir: boolean(
-    'train into a folder that is not empty, from the start; without it training resumes from the last checkpoint there',
-    false,
-  ),
-  resume_from_checkpoint: string('checkpoint folder to go on from, or true for the last one', undefined),
+  data_seed: integer('seed of shuffling, where it is not the other', undefined, { least: 0 }),
+  ...loggingOptions,
+  ...evaluationOptions,
+  ...savingOptions,
 };
