@@ -99,8 +99,12 @@ export async function readText(files: DataFiles, path: string): Promise<string> 
   }
 }
 
-/** The files under an absolute path. */
-export function localFiles(root: string): DataFiles {
+/**
+ * The files under an absolute path.
+ *
+ * @param links whether files may be links to elsewhere, as they are in the Hub's cache; otherwise such audio is refused
+ */
+export function localFiles(root: string, { links = false } = {}): DataFiles {
   const path = (inner: string): string => (inner === '' ? root : join(root, inner));
   return {
     name: root,
@@ -121,13 +125,13 @@ export function localFiles(root: string): DataFiles {
       if (!liesIn(root, absolute) || name.includes('\0')) return undefined;
       return relative(root, absolute).split(sep).join('/');
     },
-    audio: (inner) => ({ path: path(inner), root }),
+    audio: (inner) => (links ? { path: path(inner) } : { path: path(inner), root }),
     async local(inner) {
       await stat(path(inner)).catch((cause) => {
         throw fileError('read', path(inner), cause);
       });
       return path(inner);
     },
-    within: (folder) => localFiles(path(folder)),
+    within: (folder) => localFiles(path(folder), { links }),
   };
 }

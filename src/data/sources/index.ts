@@ -1,20 +1,29 @@
 // The list of data set formats, and `openDataset`, which finds the right one.
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { fileError, WhisperError } from '../../errors.js';
 import { cacheFolder } from '../../files/cache-folder.js';
+import { HubError, type HubOverrides, type Repository } from '../../hub/index.js';
 import type { Source } from '../dataset.js';
 import { type CombineOptions, combineSplits } from '../splits.js';
 import { audioFolder } from './audio-folder.js';
 import type { Columns } from './columns.js';
 import { commonVoice } from './common-voice.js';
 import { commonVoiceShards } from './common-voice-shards.js';
-import { hasFolder, localFiles } from './files.js';
+import { type DataFiles, hasFolder, localFiles } from './files.js';
 import type { Format, Place, Splits, Surroundings } from './format.js';
+import {
+  commonVoiceMoved,
+  convertedPlace,
+  datasetRepository,
+  type HubPlaceOptions,
+  hubPlace,
+} from './hub-place.js';
 import { manifest } from './manifest.js';
 import { parquet } from './parquet.js';
-import { splitAliases } from './shards.js';
-import { webdataset } from './webdataset.js';
+import { readConfigs, splitAliases } from './shards.js';
+import { shardPattern, webdataset } from './webdataset.js';
 
 /** Every format, the most particular first: the first that recognises a path opens it. */
 export const formats: readonly Format[] = [
@@ -25,6 +34,9 @@ export const formats: readonly Format[] = [
   audioFolder,
   manifest,
 ];
+
+/** Bytes. */
+const defaultCacheSize = 20e9;
 
 export interface OpenDatasetOptions extends Columns {
   /**
@@ -40,6 +52,10 @@ export interface OpenDatasetOptions extends Columns {
   config?: string;
   /** A folder for what is unpacked, decoded or fetched once. Default: `WHISPER_TUNE_CACHE`, or beside Hugging Face's. */
   cacheDir?: string;
+  /** Bytes that remote files may take there. Default: 20 GB. */
+  cacheSize?: number;
+  /** The Hub to ask, and for whom. Default: what the environment says, as for Hugging Face's own libraries. */
+  hub?: HubOverrides;
   /** Says something the user should know, such as what had to be looked for elsewhere. */
   onNotice?: (line: string) => void;
   /** Tells how far something long is. */
@@ -48,23 +64,30 @@ export interface OpenDatasetOptions extends Columns {
   signal?: AbortSignal;
 }
 
-async function recognise(
-  place: Place,
-  surroundings: Surroundings,
-): Promise<{ format: Format; splits: Splits }> {
+/** A place, its format and its splits. */
+interface Found {
+  place: Place;
+  format: Format;
+  splits: Splits;
+}
+
+async function recognise(place: Place, surroundings: Surroundings): Promise<Found | undefined> {
   for (const format of formats) {
     const splits = await format.recognise(place, surroundings);
-    if (splits && splits.size > 0) return { format, splits };
+    if (splits && splits.size > 0) return { place, format, splits };
   }
-  const { files, file } = place;
+  return undefined;
+}
+
+async function nothingIn({ files, file }: Place, more = ''): Promise<WhisperError> {
   const entries = file === undefined ? (await files.list('')).map(({ name }) => name) : [];
-  const more = entries.length > 8 ? `, … (${entries.length})` : '';
+  const others = entries.length > 8 ? `, … (${entries.length})` : '';
   const listed =
-    entries.length > 0 ? `; there is: ${entries.slice(0, 8).join(', ')}${more}` : '; the folder is empty';
+    entries.length > 0 ? `; there is: ${entries.slice(0, 8).join(', ')}${others}` : '; the folder is empty';
   const looked = formats.map(({ name, expects }) => `${name} (${expects})`).join('; ');
-  throw new WhisperError(
+  return new WhisperError(
     'ERR_DATA',
-    `no data set in ${files.describe(file ?? '')}${file === undefined ? listed : ''}. Looked for: ${looked}`,
+    `no data set in ${files.describe(file ?? '')}${file === undefined ? listed : ''}${more}. Looked for: ${looked}`,
   );
 }
 
@@ -74,36 +97,75 @@ function findSplit(splits: Splits, wanted: string): ((columns: Columns) => Promi
   return name === undefined ? undefined : splits.get(name);
 }
 
-/** What is at a path on this machine. */
+/** A configuration that is a folder, unless README.md says what it is. */
+async function configured(files: DataFiles, config: string | undefined): Promise<Place> {
+  if (config === undefined) return { files };
+  const listed = (await readConfigs(files)).some(({ config_name: name }) => name === config);
+  return !listed && (await hasFolder(files, config)) ? { files: files.within(config) } : { files, config };
+}
+
 async function localPlace(path: string, config: string | undefined): Promise<Place> {
   const root = resolve(path);
   const entry = await stat(root).catch((cause) => {
     throw fileError('open the data set', root, cause);
   });
   if (!entry.isDirectory()) return { files: localFiles(dirname(root)), file: basename(root) };
-  const files = localFiles(root);
-  if (config === undefined) return { files };
-  return (await hasFolder(files, config)) ? { files: files.within(config) } : { files, config };
+  return configured(localFiles(root), config);
+}
+
+async function findOnHub(
+  repository: Repository,
+  config: string | undefined,
+  options: HubPlaceOptions,
+): Promise<Found> {
+  const files = await hubPlace(repository, options);
+  const place = await configured(files, config);
+  const found = await recognise(place, options);
+  if (found) return found;
+  const converted = await convertedPlace(repository, files, options);
+  const instead = converted && (await recognise(await configured(converted, config), options));
+  if (instead) return instead;
+  throw await nothingIn(place, commonVoiceMoved(repository));
+}
+
+/** What is there under a name: a path on this machine goes before a data set on the Hub. */
+async function find(name: string, config: string | undefined, options: HubPlaceOptions): Promise<Found> {
+  const shards = await shardPattern(name);
+  if (shards) return shards;
+  const repository = existsSync(resolve(name)) ? undefined : datasetRepository(name);
+  if (repository) {
+    return findOnHub(repository, config, options).catch((error: unknown) => {
+      if (!(error instanceof HubError) || !error.missing) throw error;
+      const { message, status } = error;
+      throw new HubError(`${message} (nor is there a path ${resolve(name)})`, { cause: error, status });
+    });
+  }
+  const place = await localPlace(name, config);
+  const found = await recognise(place, options);
+  if (!found) throw await nothingIn(place);
+  return found;
 }
 
 /**
- * Opens a data set of whichever format it is (see {@link formats}).
+ * Opens a data set of whichever format it is (see {@link formats}): on this machine or, where there is no such path, on the
+ * Hub.
  *
- * @param path a folder, a manifest file or an archive
- * @throws WhisperError ERR_FILE when the path cannot be read; ERR_DATA when there is no data set (with what was looked
+ * @param path a folder, a manifest file, an archive, archives with a pattern (`shard-{000..009}.tar`), or the name of a data
+ *   set on the Hub: `owner/name` or `owner/name@revision`
+ * @throws WhisperError ERR_FILE when the path cannot be read; ERR_HUB when the Hub does not give it; ERR_DATA when there is no data set (with what was looked
  *   for), no such split (with the splits there are) or no such column (with the columns there are).
  */
 export async function openDataset(path: string, options: OpenDatasetOptions = {}): Promise<Source> {
-  const { split, config, alternate, wholeRounds, cacheDir, onNotice, onProgress, signal, ...columns } =
-    options;
-  const surroundings: Surroundings = {
+  const { split, config, alternate, wholeRounds, ...others } = options;
+  const { cacheDir, cacheSize, hub, onNotice, onProgress, signal, ...columns } = others;
+  const { place, format, splits } = await find(path, config, {
     cacheDir: cacheDir ?? cacheFolder(),
+    cacheSize: cacheSize ?? defaultCacheSize,
+    hub: hub ?? {},
     notice: onNotice ?? (() => {}),
     progress: onProgress ?? (() => {}),
     ...(signal && { signal }),
-  };
-  const place = await localPlace(path, config);
-  const { format, splits } = await recognise(place, surroundings);
+  });
   const name = place.files.describe(place.file ?? '');
   const names = [...splits.keys()];
   if (split === undefined) {

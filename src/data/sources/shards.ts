@@ -68,7 +68,7 @@ const cardSchema = z.object({ configs: z.array(config).min(1) });
 type Config = z.infer<typeof config>;
 
 /** The configurations that README.md lists between its `---` lines; none without such a list. */
-async function readConfigs(files: DataFiles): Promise<Config[]> {
+export async function readConfigs(files: DataFiles): Promise<Config[]> {
   if (!(await hasFile(files, 'README.md'))) return [];
   const header = /^\ufeff?---\r?\n([\s\S]*?)\r?\n---/.exec(await readText(files, 'README.md'))?.[1];
   if (header === undefined) return [];

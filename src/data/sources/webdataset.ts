@@ -1,12 +1,13 @@
 // WebDataset: tar archives in which the files of one stem (`0001.mp3`, `0001.txt`) are a row.
 // Format: github.com/webdataset/webdataset
+import { relative, resolve, sep } from 'node:path';
 import { WhisperError } from '../../errors.js';
 import type { RandomAccessFile } from '../../files/random-access.js';
 import type { Row } from '../dataset.js';
 import { type Columns, pickColumn, pickTextColumns, textsOf } from './columns.js';
-import { type DataFiles, nameOf } from './files.js';
+import { type DataFiles, localFiles, nameOf } from './files.js';
 import type { Format } from './format.js';
-import { findShards, joinShards, type Shards } from './shards.js';
+import { findShards, joinShards, type Shards, shardsByName } from './shards.js';
 import { type TarEntry, tarEntries } from './tar.js';
 import { type TarRow, type TarRows, tarSource } from './tar-rows.js';
 
@@ -137,3 +138,34 @@ export const webdataset: Format = {
     return shards && webdatasetSplits(files, shards);
   },
 };
+
+/** `{000..009}` as its numbers, `{a,b}` as its words: the paths that a pattern stands for, at most 100,000. */
+export function expandBraces(pattern: string): string[] {
+  const [whole, before, inside, after] = /^(.*?)\{([^{}]*)\}(.*)$/s.exec(pattern) ?? [];
+  if (whole === undefined) return [pattern];
+  const range = /^(\d+)\.\.(\d+)$/.exec(inside!);
+  let words = inside!.split(',');
+  if (range) {
+    const [from, to] = [Number(range[1]), Number(range[2])];
+    const digits = range[1]!.length;
+    words = Array.from({ length: Math.min(100_000, Math.max(0, to - from + 1)) }, (_, i) =>
+      String(from + i).padStart(digits, '0'),
+    );
+  }
+  const rest = expandBraces(after!);
+  return words.flatMap((word) => rest.map((tail) => `${before}${word}${tail}`)).slice(0, 100_000);
+}
+
+/**
+ * The archives on this machine that a pattern with braces stands for; undefined when it is none.
+ *
+ * @throws WhisperError ERR_FILE naming the first that is missing
+ */
+export async function shardPattern(pattern: string) {
+  if (!/\{.*\}.*\.tar$/s.test(pattern)) return undefined;
+  const root = resolve(pattern.slice(0, pattern.indexOf('{')).replace(/[^/\\]*$/, ''));
+  const files = localFiles(root);
+  const paths = expandBraces(pattern).map((path) => relative(root, resolve(path)).split(sep).join('/'));
+  for (const path of paths) await files.local(path);
+  return { place: { files }, format: webdataset, splits: webdatasetSplits(files, shardsByName(paths)) };
+}
