@@ -1,97 +1,176 @@
-// whisper-tune evaluate: word and character error rate of a model on a split of a data set.
+// whisper-tune evaluate: error rates of one model or several on a split of a data set.
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describeDrops } from '../data/drops.js';
-import { type Evaluation, evaluate } from '../evaluate/evaluate.js';
-import { NORMALIZER_NAMES } from '../evaluate/normalizers.js';
+import type { Source } from '../data/index.js';
+import { take } from '../data/slice.js';
+import { WhisperError } from '../errors.js';
+import { compare, Tallies } from '../evaluate/bootstrap.js';
+import { type EvaluatedRow, type Evaluation, evaluate, type LongAudio } from '../evaluate/evaluate.js';
+import { leaderboardJson, leaderboardTable, ranked } from '../evaluate/leaderboard.js';
+import { checkpointsOf, folderNames } from '../evaluate/models.js';
+import { EvaluationFolder } from '../evaluate/report.js';
+import { describeRates, type EvaluatedModel, evaluationJson, leftOut } from '../evaluate/summary.js';
+import { writeFiles } from '../model/checkpoint.js';
 import { Whisper } from '../model/whisper.js';
 import { CountReport, describeEvaluation } from '../report/progress.js';
-import { modelOptions, precisionOptions } from '../train/arguments.js';
-import { boolean, choice, integer, required, string } from '../train/option.js';
-import { type Command, commonOptions, writeJson } from './command.js';
+import { type Command, type Invocation, writeJson } from './command.js';
+import { evaluateGroups, evaluateOptions } from './evaluate-options.js';
 import { choosePrecision, noticeLanguage, openSplit, withModel } from './model.js';
 
-const options = {
-  model_id: required('folder of the model', { aliases: ['model_name_or_path'] }),
-  dataset: required('folder of the data set, or a manifest file', { aliases: ['dataset_name'] }),
-  config: string('sub-folder of the data set, as a language of Common Voice', undefined, {
-    aliases: ['dataset_config_name'],
-  }),
-  split: string('split to evaluate on', 'test'),
-  language: string('language of the speech, by name or code', undefined),
-  task: choice('what the texts are', ['transcribe', 'translate'], 'transcribe'),
-  audio_column_name: string('column with the audio file (default: found by its name)', undefined),
-  text_column_name: string('column with the text (default: found by its name)', undefined),
-  batch_size: integer('clips at a time', 8, { least: 1 }),
-  generation_max_length: integer('tokens of a generated text, its prompt included', undefined, { least: 1 }),
-  normalizer: choice('what texts go through before they are compared', NORMALIZER_NAMES, 'basic'),
-  loss: boolean('measure the loss too', false),
-  predictions: boolean('add every row with its reference and its hypothesis to the JSON', false),
-  device: modelOptions.device,
-  ...precisionOptions,
-  ...commonOptions,
-};
+type Given = Invocation<typeof evaluateOptions>;
 
-export const evaluateCommand: Command<typeof options> = {
+/** An evaluation with what comparing it with others needs. */
+interface Evaluated extends EvaluatedModel {
+  tallies: Tallies;
+}
+
+export const evaluateCommand: Command<typeof evaluateOptions> = {
   name: 'evaluate',
-  summary: 'Measure the word and character error rate of a model on a data set.',
+  summary: 'Measure word and character error rates of a model, or of several, on a data set.',
   positionals: [],
-  options,
-  async run({ options, terminal, signal }) {
-    const dataset = await openSplit(options.dataset, options.split, {
-      config: options.config,
-      text: options.textColumnName,
-      audio: options.audioColumnName,
-    });
-    const open = Whisper.fromPretrained(options.modelId, {
-      device: options.device,
-      precision: choosePrecision(options),
-      trainable: false,
-    });
-    return withModel(open, terminal, async (model) => {
-      noticeLanguage(model, options.language, terminal);
-      const rows: object[] = [];
-      const report = new CountReport(terminal, 'evaluating', await dataset.count?.());
-      const evaluation = await evaluate(model, dataset, {
-        language: options.language,
-        task: options.task,
-        batchSize: options.batchSize,
-        maxLength: options.generationMaxLength,
-        normalizer: options.normalizer,
-        loss: options.loss,
-        signal,
-        onProgress: (done) => report.tell(done),
-        onRow: ({ id, reference, hypothesis }) => {
-          if (options.predictions) rows.push({ id, reference, hypothesis });
-        },
-      }).finally(() => report.close());
-      const { dropped, samples } = evaluation;
-      const left = Object.values(dropped).reduce((sum, { count }) => sum + count, 0);
-      if (left > 0) terminal.err(`${describeDrops({ rows: samples + left, kept: samples, dropped })}\n`);
-      if (options.json) {
-        writeJson(terminal, {
-          ...summary(evaluation),
-          ...(options.predictions ? { predictions: rows } : {}),
-        });
-      } else {
-        terminal.out(`${describeEvaluation(evaluation)}\n`);
-      }
-      return 0;
-    });
-  },
+  options: evaluateOptions,
+  groups: evaluateGroups,
+  run,
 };
 
-/** The evaluation for machines, under the names of the files that training writes. */
-function summary({ wer, cer, loss, words, samples, audioSeconds, seconds, dropped }: Evaluation): object {
-  const { referenceLength, ...edits } = words!;
-  return {
-    wer,
-    cer,
-    ...(loss === undefined ? {} : { loss }),
-    samples,
-    words: referenceLength,
-    ...edits,
-    dropped: Object.fromEntries(Object.entries(dropped).map(([reason, { count }]) => [reason, count])),
-    audio_seconds: audioSeconds,
-    seconds,
-    samples_per_second: samples / seconds,
+async function run(given: Given): Promise<number> {
+  const { options, terminal } = given;
+  const longAudio = longAudioOf(options);
+  const precision = choosePrecision(options);
+  const names = options.checkpoints ? await checkpointsOf(options.modelId) : options.modelId;
+  const dataset = await openRows(options);
+  const folders = folderNames(names);
+  const several = names.length > 1;
+  const evaluated: Evaluated[] = [];
+  try {
+    for (const [i, name] of names.entries()) {
+      const { device, outputDir } = options;
+      const open = Whisper.fromPretrained(name, { device: deviceOf(device), precision, trainable: false });
+      const folder = outputDir && several ? join(outputDir, folders[i]!) : outputDir;
+      // One model at a time: two may not fit.
+      const one = await withModel(open, terminal, (model) =>
+        evaluateModel(given, { model, name, dataset, longAudio, folder }),
+      );
+      if (several) terminal.err(`${name}: ${describeEvaluation(one.evaluation)}\n`);
+      evaluated.push(one);
+    }
+  } finally {
+    // What has been measured is told even if a later model fails.
+    if (several && evaluated.length > 0) await tellLeaderboard(given, evaluated);
+    else if (evaluated[0]) tellModel(given, evaluated[0]);
+  }
+  return 0;
+}
+
+/** @throws WhisperError `ERR_INVALID_ARGUMENT` for options that say different things */
+function longAudioOf({ longForm, truncateAudio, loss }: Given['options']): LongAudio {
+  if (longForm && truncateAudio) {
+    throw new WhisperError('ERR_INVALID_ARGUMENT', '--long_form and --truncate_audio exclude each other');
+  }
+  if (longForm && loss) {
+    throw new WhisperError(
+      'ERR_INVALID_ARGUMENT',
+      '--long_form measures no loss, which belongs to one window: leave --loss out',
+    );
+  }
+  if (longForm) return 'transcribe';
+  return truncateAudio ? 'truncate' : 'drop';
+}
+
+/** The event's script counts GPUs from 0 and calls the CPU -1. */
+function deviceOf(device: string): string {
+  if (!/^-?\d+$/.test(device)) return device;
+  return Number(device) < 0 ? 'cpu' : `cuda:${Number(device)}`;
+}
+
+async function openRows(options: Given['options']): Promise<Source> {
+  const { dataset, split, maxEvalSamples } = options;
+  const source = await openSplit(dataset, split, {
+    config: options.config,
+    text: options.textColumnName,
+    audio: options.audioColumnName,
+  });
+  return maxEvalSamples === undefined ? source : take(source, maxEvalSamples);
+}
+
+interface Job {
+  model: Whisper;
+  name: string;
+  dataset: Source;
+  longAudio: LongAudio;
+  /** Where the reports of this model go. */
+  folder: string | undefined;
+}
+
+async function evaluateModel({ options, terminal, signal }: Given, job: Job): Promise<Evaluated> {
+  const { model, name, dataset } = job;
+  noticeLanguage(model, options.language, terminal);
+  const tallies = new Tallies();
+  const predictions: object[] = [];
+  const { worst: count, clipMegabytes } = options;
+  const files =
+    job.folder === undefined
+      ? undefined
+      : await EvaluationFolder.open(job.folder, { count, clipBytes: clipMegabytes * 1e6 });
+  const onRow = async (row: EvaluatedRow): Promise<void> => {
+    const { id, reference, hypothesis } = row;
+    tallies.add(row);
+    if (options.predictions) predictions.push({ id, reference, hypothesis });
+    await files?.add(row);
   };
+  const progress = new CountReport(terminal, `evaluating ${name}`, await dataset.count?.());
+  try {
+    const evaluation = await evaluate(model, dataset, {
+      language: options.language,
+      task: options.task,
+      batchSize: options.batchSize,
+      maxLength: options.generationMaxLength,
+      normalizer: options.normalizer,
+      loss: options.loss,
+      longAudio: job.longAudio,
+      signal,
+      onProgress: (done) => progress.tell(done),
+      onRow,
+    }).finally(() => progress.close());
+    tellDrops(evaluation, job.longAudio, terminal);
+    const { bootstrap: resamples, seed } = options;
+    const intervals = resamples > 0 ? await tallies.intervals({ resamples, seed, signal }) : undefined;
+    const evaluated = { name, evaluation, intervals };
+    await files?.finish(evaluated, dataset.name);
+    if (files) terminal.err(`reports written to ${job.folder}\n`);
+    return { ...evaluated, tallies, ...(options.predictions && { predictions }) };
+  } finally {
+    await files?.close();
+  }
+}
+
+function tellDrops(evaluation: Evaluation, longAudio: LongAudio, terminal: Given['terminal']): void {
+  const { dropped, samples } = evaluation;
+  const left = leftOut(dropped);
+  if (left === 0) return;
+  const hint =
+    dropped['too-long'] && longAudio === 'drop' ? ' (--long_form transcribes clips that are too long)' : '';
+  terminal.err(`${describeDrops({ rows: samples + left, kept: samples, dropped })}${hint}\n`);
+}
+
+function tellModel({ options, terminal }: Given, evaluated: Evaluated): void {
+  if (options.json) writeJson(terminal, evaluationJson(evaluated));
+  else terminal.out(`${describeRates(evaluated)}\n`);
+}
+
+async function tellLeaderboard({ options, terminal }: Given, evaluated: Evaluated[]): Promise<void> {
+  const { bootstrap: resamples, seed, outputDir } = options;
+  const models = ranked(evaluated);
+  const tallies = models.map((model) => model.tallies);
+  const comparison = resamples > 0 ? await compare(tallies, { resamples, seed }) : undefined;
+  const leaderboard = { models, comparison };
+  const json = leaderboardJson(leaderboard);
+  if (outputDir !== undefined) {
+    await writeFiles(outputDir, (temporary) =>
+      writeFile(join(temporary, 'leaderboard.json'), `${JSON.stringify(json, null, 2)}\n`),
+    );
+  }
+  if (options.json) writeJson(terminal, json);
+  else terminal.out(`${leaderboardTable(leaderboard)}\n`);
 }

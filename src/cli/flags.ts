@@ -49,7 +49,7 @@ export function parseFlags<O extends Options>(
     const following = argv[i + 1];
     if (equals >= 0) {
       if (negated) throw usage(`${flag} takes no value`);
-      values[name] = added(option, values[name], convert(flag, option, argument.slice(equals + 1)));
+      values[name] = added(option, values[name], convertWords(flag, option, [argument.slice(equals + 1)]));
     } else if (option.kind === 'boolean') {
       // A word that is no boolean belongs to the command, as the file in `--json speech.wav`.
       const word = following?.toLowerCase();
@@ -60,8 +60,7 @@ export function parseFlags<O extends Options>(
         throw usage(`${flag} needs a value: ${expectation(option)}`);
       }
       const end = LISTS.includes(option.kind) ? endOfWords(argv, i + 1) : i + 2;
-      const words = argv.slice(i + 1, end).join(',');
-      values[name] = added(option, values[name], convert(flag, option, words));
+      values[name] = added(option, values[name], convertWords(flag, option, argv.slice(i + 1, end)));
       i = end - 1;
     }
   }
@@ -82,6 +81,10 @@ export function parseFlags<O extends Options>(
 function endOfWords(argv: readonly string[], from: number): number {
   const flag = argv.slice(from).findIndex((word) => word.startsWith('--'));
   return flag < 0 ? argv.length : from + flag;
+}
+
+function convertWords(flag: string, option: Option, words: readonly string[]): unknown {
+  return option.whole ? words : convert(flag, option, words.join(','));
 }
 
 /** What a flag that comes again makes of what it was. */

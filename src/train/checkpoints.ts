@@ -123,7 +123,7 @@ export class Checkpoints {
 }
 
 /** The checkpoint folders of a run, the oldest first. */
-async function listCheckpoints(outputDir: string): Promise<CheckpointFolder[]> {
+export async function listCheckpoints(outputDir: string): Promise<CheckpointFolder[]> {
   const names = await readdir(outputDir).catch((): string[] => []);
   return names
     .flatMap((name) => {

@@ -28,6 +28,8 @@ export interface Option<T = unknown> {
   readonly aliases?: readonly string[];
   /** Other spellings of its choices. */
   readonly synonyms?: Readonly<Record<string, string>>;
+  /** Of `strings`: a word is one text with the spaces and commas in it, as a path is. */
+  readonly whole?: boolean;
   /** Of a list: a flag that comes again adds to it, instead of being the one that counts. */
   readonly repeats?: boolean;
   /** Of `json`: what it must be, for the check and in words. */
@@ -94,6 +96,11 @@ export function strings(
   more: Pick<Option, 'aliases' | 'repeats'> = {},
 ): Option<readonly string[] | undefined> {
   return { kind: 'strings', help, default: undefined, ...more };
+}
+
+/** A list of paths or names, one word each; there is at least one. */
+export function requiredStrings(help: string, more: Pick<Option, 'aliases'> = {}): Option<readonly string[]> {
+  return { kind: 'strings', help, default: [], required: true, whole: true, ...more };
 }
 
 /** A list of whole numbers, written as one of texts is. */
@@ -196,7 +203,8 @@ export function resolveOptions<O extends Options>(
       values[camelCase(name)] = option.default;
       continue;
     }
-    if (!schemaOf(option).safeParse(came).success || (option.required && came === '')) {
+    const empty = option.required && (came === '' || (Array.isArray(came) && came.length === 0));
+    if (!schemaOf(option).safeParse(came).success || empty) {
       throw new WhisperError(
         'ERR_INVALID_ARGUMENT',
         `${spell(name)} must be ${expectation(option)}, got ${JSON.stringify(came) ?? String(came)}`,

@@ -1,9 +1,9 @@
-// evaluate, transcribe, plan and env on a tiny model, and the command line's own help.
+// transcribe, plan and env on a tiny model, and the command line's own help.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { wav } from '../helpers/wav.mjs';
-import { makeDataset, makeModel, run, temporaryFolder, tone } from './fixtures.js';
+import { makeModel, run, temporaryFolder, tone } from './fixtures.js';
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
@@ -11,51 +11,6 @@ const at = (...path: string[]) => join(folder.path, ...path);
 
 beforeAll(async () => {
   await makeModel(at('model'));
-  makeDataset(at('data'));
-});
-
-describe('evaluate', () => {
-  it('prints error rates and their parts as JSON', async () => {
-    const { code, out } = await run(
-      'evaluate',
-      `--model_id=${at('model')}`,
-      `--dataset=${at('data')}`,
-      '--split=test',
-      '--language=en',
-      '--batch_size=2',
-      '--loss',
-      '--predictions',
-      '--json',
-    );
-    expect(code).toBe(0);
-    const result = JSON.parse(out);
-    expect(result).toMatchObject({ samples: 5, words: 5, dropped: {} });
-    expect(result.wer).toBeCloseTo(
-      (100 * (result.substitutions + result.deletions + result.insertions)) / result.words,
-    );
-    expect(result.cer).toBeGreaterThan(0);
-    expect(result.loss).toBeGreaterThan(0);
-    expect(result.predictions).toHaveLength(5);
-    expect(result.predictions[0]).toMatchObject({ reference: 'red' });
-    expect(result.audio_seconds).toBeCloseTo(5 * 0.4 + 0.02 * 10, 3);
-  });
-
-  it('says in one line what it found, and tells what was left out', async () => {
-    makeDataset(at('long'), 2, 2);
-    writeFileSync(at('long', 'clips', 'test_1.wav'), wav(tone(1, 200)));
-    const { code, out, err } = await run(
-      'evaluate',
-      '--model_id',
-      at('model'),
-      '--dataset',
-      at('long'),
-      '--language',
-      'english',
-    );
-    expect(code).toBe(0);
-    expect(out).toMatch(/^WER [\d.]+ %, CER [\d.]+ % \(1 rows, 1 left out, [\d.]+ s\)\n$/);
-    expect(err).toMatch(/1 of 2 rows dropped: 1 too-long \(first: .*test_1\.wav, 200\.00 s\)/);
-  });
 });
 
 describe('transcribe', () => {
