@@ -31,6 +31,11 @@ export interface HubOptions {
   pageSize?: number;
   /** Whether files in LFS are given by a redirect to another address with no authorization, as the Hub. Default: true. */
   redirects?: boolean;
+  /**
+   * Host of that other address. Python's client takes it for the Hub itself unless the name differs: `localhost` there.
+   * Default: `127.0.0.1`.
+   */
+  storageHost?: string;
 }
 
 /** One request that came. */
@@ -80,6 +85,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
   } satisfies Record<string, HubUser>;
   const state = {
     url: '',
+    storage: '',
     repositories,
     add,
     users: users as Record<string, HubUser>,
@@ -118,7 +124,9 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     });
   });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  state.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { port } = server.address() as AddressInfo;
+  state.url = `http://127.0.0.1:${port}`;
+  state.storage = `http://${options.storageHost ?? '127.0.0.1'}:${port}/storage`;
   return {
     url: state.url,
     repositories,

@@ -8,6 +8,8 @@ import { batch, commit, complete, preupload, put } from './uploads.js';
 /** What the server knows. */
 export interface State {
   url: string;
+  /** Address of the storage of LFS. */
+  storage: string;
   repositories: Map<string, HubRepository>;
   add: (seed: Seed) => HubRepository;
   users: Readonly<Record<string, HubUser>>;
@@ -281,7 +283,7 @@ function resolveFile(
   state.objects.set(file.sha256, file.bytes);
   headers['X-Linked-ETag'] = headers.ETag!;
   headers['X-Linked-Size'] = String(file.bytes.length);
-  headers.Location = `${state.url}/storage/${file.sha256}?signature=0`;
+  headers.Location = `${state.storage}/${file.sha256}?signature=0`;
   return { status: 302, headers, body: Buffer.from('Found') };
 }
 

@@ -20,7 +20,7 @@ export function batch(state: State, repository: HubRepository, asked: Asked): Re
   );
   const answers = objects.map(({ oid, size }) => {
     if (known.has(oid)) return { oid, size };
-    const href = `${state.url}/storage/${oid}`;
+    const href = `${state.storage}/${oid}`;
     if (size < state.partSize) return { oid, size, actions: { upload: { href, header: {} } } };
     const header: Record<string, string> = { chunk_size: String(state.partSize) };
     for (let part = 1; (part - 1) * state.partSize < size; part++) {
