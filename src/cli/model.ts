@@ -1,10 +1,16 @@
 // Opening what commands work on: a model and a data set, from their options.
 import { openDataset, type Source } from '../data/index.js';
-import type { Whisper } from '../model/whisper.js';
+import { WhisperError } from '../errors.js';
+import { exists } from '../files/folders.js';
+import { type HubOverrides, hubSettings } from '../hub/index.js';
+import { type InitialiseOptions, Whisper } from '../model/whisper.js';
 import type { Precision } from '../native.js';
+import { TransferReport } from '../report/transfer.js';
 import { checkPrecision } from '../train/checks.js';
 import { precisionOf } from '../train/engine-options.js';
-import type { Terminal } from './command.js';
+import type { Values } from '../train/option.js';
+import type { hubOptions } from '../train/options/model.js';
+import type { Invocation, Terminal } from './command.js';
 import { spellFlag } from './flags.js';
 
 /**
@@ -19,6 +25,48 @@ export function choosePrecision(options: {
 }): Precision {
   checkPrecision(options, spellFlag);
   return precisionOf(options);
+}
+
+/** What the options of a command say of the Hub. */
+export function hubOverrides(
+  { token, cacheDir, useAuthToken }: Values<typeof hubOptions>,
+  terminal: Terminal,
+): HubOverrides {
+  const overrides = { token, cacheDir, notice: (line: string) => terminal.err(`${line}\n`) };
+  if (useAuthToken && hubSettings(overrides).token === undefined) {
+    throw new WhisperError(
+      'ERR_INVALID_ARGUMENT',
+      '--use_auth_token: there is no token: give one as HF_TOKEN, by --token, or with "hf auth login"',
+    );
+  }
+  return overrides;
+}
+
+/**
+ * Loads a model, from the Hub where there is no folder of its name, and tells how far a download is.
+ *
+ * @param load with `initialisation`, random weights instead of the model's
+ */
+export async function loadModel(
+  name: string,
+  load: InitialiseOptions,
+  { options, terminal, signal }: Pick<Invocation<typeof hubOptions>, 'options' | 'terminal' | 'signal'>,
+): Promise<Whisper> {
+  // A folder needs no token, whatever the flags say.
+  const hub = (await exists(name)) ? {} : hubOverrides(options, terminal);
+  const report = new TransferReport(terminal, `downloading ${name}`);
+  const all: InitialiseOptions = {
+    ...load,
+    ...hub,
+    onProgress: (progress) => report.tell(progress),
+    onNotice: (line) => terminal.err(`${line}\n`),
+    signal,
+  };
+  try {
+    return await (load.initialisation ? Whisper.fromConfig(name, all) : Whisper.fromPretrained(name, all));
+  } finally {
+    report.close();
+  }
 }
 
 /** Loads a model for as long as `use` takes. */

@@ -1,6 +1,6 @@
 // whisper-tune train: the fine-tuning event's script, flag for flag.
 import { WhisperError } from '../errors.js';
-import { Whisper } from '../model/whisper.js';
+import type { Whisper } from '../model/whisper.js';
 import type { TrainingListener } from '../report/listener.js';
 import { openListeners } from '../report/listeners.js';
 import { describeEvaluation, EvaluationReport } from '../report/progress.js';
@@ -20,7 +20,7 @@ import { evaluationMetrics, type Metrics, writeResults } from '../train/results.
 import { Trainer } from '../train/trainer.js';
 import { type Command, commonOptions, type Invocation, type Terminal, writeJson } from './command.js';
 import { spellFlag } from './flags.js';
-import { choosePrecision, noticeLanguage, openSplit, withModel } from './model.js';
+import { choosePrecision, loadModel, noticeLanguage, openSplit, withModel } from './model.js';
 
 const options = {
   ...modelOptions,
@@ -67,7 +67,7 @@ async function run(given: Given): Promise<number> {
       options[camelCase(name) as keyof typeof options],
     ]),
   );
-  return withModel(openModel(options), terminal, async (model) => {
+  return withModel(openModel(given), terminal, async (model) => {
     noticeLanguage(model, options.language, terminal);
     const trainer = new Trainer(model, {
       ...settings,
@@ -93,12 +93,11 @@ async function run(given: Given): Promise<number> {
   });
 }
 
-function openModel(options: Given['options']): Promise<Whisper> {
-  const { modelNameOrPath: folder, initFromScratch, device, seed, doTrain: trainable } = options;
-  const load = { device, precision: choosePrecision(options), trainable };
-  return initFromScratch
-    ? Whisper.fromConfig(folder, { ...load, initialisation: initFromScratch, seed })
-    : Whisper.fromPretrained(folder, load);
+function openModel(given: Given): Promise<Whisper> {
+  const { modelNameOrPath, modelRevision: revision, initFromScratch, device, seed, doTrain } = given.options;
+  const load = { device, precision: choosePrecision(given.options), trainable: doTrain, revision };
+  const scratch = initFromScratch && { initialisation: initFromScratch, seed };
+  return loadModel(modelNameOrPath, { ...load, ...scratch }, given);
 }
 
 /** Trains to the end and writes the model; false when a signal ended it. */

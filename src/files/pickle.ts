@@ -1,6 +1,6 @@
 // The part of Python's pickle that torch.save uses for a state dict: containers, strings, numbers and tensors, protocol 2.
 // A pickle is a program for a small stack machine (CPython, Lib/pickletools.py, describes every opcode). This machine has
-// no opcode that makes an object or sets an attribute, and what a pickle may name or call is what its reader listed: no
+// no opcode that makes an object, attributes are dropped, and what a pickle may name or call is what its reader listed: no
 // name leads to anything but the reader's own functions.
 import { WhisperError } from '../errors.js';
 
@@ -88,6 +88,7 @@ class Machine {
     106: (m) => m.#recall(m.#take(4).readUInt32LE()), // LONG_BINGET
     99: (m) => m.#name(`${m.#line()}.${m.#line()}`), // GLOBAL
     82: (m) => m.#call(), // REDUCE
+    98: (m) => m.#forget(), // BUILD
     81: (m) => m.#push(m.#vocabulary.persistent(m.#pop())), // BINPERSID
   };
 
@@ -139,6 +140,14 @@ class Machine {
     const call = callee instanceof Global ? this.#vocabulary.globals.get(callee.name) : undefined;
     if (!call || !(args instanceof Tuple)) throw new Refusal('it calls what cannot be called');
     this.#push(call(args.items));
+  }
+
+  /** Attributes: a module's state dict has its versions there, and a Map has no place for them. */
+  #forget(): void {
+    const attributes = this.#pop();
+    if (!(attributes instanceof Map) || !(this.#top() instanceof Map)) {
+      throw new Refusal('it gives attributes to what is no dict');
+    }
   }
 
   #append(items: readonly unknown[]): void {

@@ -34,12 +34,13 @@ export interface DownloadOptions {
  * the snapshot of their commit. What is there already is not loaded again. Offline, and when the Hub cannot be reached, the
  * snapshot in the cache is what there is.
  *
+ * @param wanted is given a path, and all the paths there are
  * @returns the snapshot's folder
  * @throws WhisperError `ERR_HUB`, `ERR_FILE` when the cache cannot be written, `ERR_CANCELLED`; what has come by then is kept
  */
 export async function downloadFiles(
   repository: Repository,
-  wanted: (path: string) => boolean,
+  wanted: (path: string, paths: ReadonlySet<string>) => boolean,
   settings: HubSettings,
   { onProgress, signal }: DownloadOptions = {},
 ): Promise<string> {
@@ -48,13 +49,15 @@ export async function downloadFiles(
   const folder = snapshotFolder(repository, commit, settings);
   const listed = settings.offline ? undefined : await listOrUseCache(found, folder, settings, signal);
   if (!listed) {
-    if ((await filesUnder(folder)).some(wanted)) return folder;
+    const cached = new Set(await filesUnder(folder));
+    if ([...cached].some((path) => wanted(path, cached))) return folder;
     throw new HubError(
       `cannot find the files of ${describeRepository(repository)}: ${settings.cacheDir} has none of those that are needed, ` +
         'and the Hub is not asked offline',
     );
   }
-  const files = listed.filter(({ path }) => wanted(path));
+  const paths = new Set(listed.map(({ path }) => path));
+  const files = listed.filter(({ path }) => wanted(path, paths));
   try {
     await makeFolder(folder);
     await writeReference(repository, commit, settings);

@@ -39,32 +39,18 @@ export async function weightFiles(folder: string): Promise<string[]> {
     }
     return shards.map((shard) => join(folder, shard));
   }
-  const pickled = await exists(join(folder, 'pytorch_model.bin'));
-  throw new WhisperError(
-    'ERR_FILE',
-    pickled
-      ? `${folder} has only pytorch_model.bin: convert it to ${WEIGHTS} first (save_pretrained of transformers does)`
-      : `${folder} has no ${WEIGHTS}`,
-  );
+  throw new WhisperError('ERR_FILE', `${folder} has no ${WEIGHTS}`);
 }
 
 /**
  * Checks that `model` is a folder with a `config.json`.
  *
- * @throws WhisperError `ERR_FILE`; for what looks like a Hub id the message says that downloads are not there.
+ * @throws WhisperError `ERR_FILE`
  */
 export async function checkModelFolder(model: string): Promise<string> {
-  const found = await stat(model).catch((cause: NodeJS.ErrnoException) => cause);
-  if (found instanceof Error) {
-    const hubId = /^[\w.-]+(\/[\w.-]+)?$/.test(model) && found.code === 'ENOENT';
-    throw hubId
-      ? new WhisperError(
-          'ERR_FILE',
-          `cannot open model ${model}: no such folder (models are not downloaded from the Hub: give the path of a folder)`,
-          { cause: found },
-        )
-      : fileError('open model', model, found);
-  }
+  const found = await stat(model).catch((cause: unknown) => {
+    throw fileError('open model', model, cause);
+  });
   if (!found.isDirectory())
     throw new WhisperError('ERR_FILE', `cannot open model ${model}: it is not a folder`);
   if (!(await exists(join(model, 'config.json')))) {

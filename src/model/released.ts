@@ -1,4 +1,4 @@
-// Sizes of the released models, for plans without a download.
+// The released models: their sizes, for plans without a download, and where they are.
 import type { NativeDims } from '../native.js';
 
 /** width, encoder layers, decoder layers, heads */
@@ -27,14 +27,27 @@ export const RELEASED: readonly string[] = Object.keys(SIZES).flatMap((name) =>
   ENGLISH_ONLY.includes(name) ? [name, `${name}.en`] : [name],
 );
 
-/** Sizes of a released model by name, with or without `openai/whisper-`; undefined for any other name. */
-export function releasedDims(name: string): NativeDims | undefined {
+/** The name without `openai/whisper-`; undefined where no released model has it. */
+function shortName(name: string): string | undefined {
   const short = name
     .toLowerCase()
     .replace(/^(openai|distil-whisper)\//, '')
     .replace(/^whisper-/, '')
     .replace(/^turbo$/, 'large-v3-turbo');
-  if (!RELEASED.includes(short)) return undefined;
+  return RELEASED.includes(short) ? short : undefined;
+}
+
+/** Where a released model is on the Hub: `openai/whisper-small` for `small`; undefined for any other name. */
+export function releasedId(name: string): string | undefined {
+  const short = shortName(name);
+  if (short === undefined) return undefined;
+  return short.startsWith('distil-') ? `distil-whisper/${short}` : `openai/whisper-${short}`;
+}
+
+/** Sizes of a released model by name, with or without `openai/whisper-`; undefined for any other name. */
+export function releasedDims(name: string): NativeDims | undefined {
+  const short = shortName(name);
+  if (short === undefined) return undefined;
   const english = short.endsWith('.en');
   const [width, encoder, decoder, heads] = SIZES[short] ?? SIZES[short.replace(/\.en$/, '')]!;
   // large-v3 and what came of it hear 128 bands and know one language more.

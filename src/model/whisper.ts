@@ -14,8 +14,9 @@ import {
 import { WhisperTokenizer } from '../processor/tokenizer.js';
 import { formatBytes } from '../train/memory/bytes.js';
 import { cancellable } from './cancel.js';
-import { checkModelFolder, weightFiles, writeFiles, writeFolder } from './checkpoint.js';
+import { writeFiles, writeFolder } from './checkpoint.js';
 import { type ModelConfig, nativeDims, readModelConfig, windowSamples } from './config.js';
+import { type FindOptions, findModel } from './find.js';
 import {
   completeGenerationConfig,
   type GenerationConfig,
@@ -23,8 +24,9 @@ import {
 } from './generation-config.js';
 import { type Generated, type GenerateOptions, nativeOptions, textOf } from './greedy.js';
 import { type PreprocessorConfig, readPreprocessorConfig } from './preprocessor-config.js';
+import { withWeights } from './weights.js';
 
-export interface LoadOptions {
+export interface LoadOptions extends FindOptions {
   /** `auto` (the first GPU if there is one, else the CPU), `cpu`, `cuda` or `cuda:N`. Default: `auto`. */
   device?: string | undefined;
   /**
@@ -82,35 +84,38 @@ export class Whisper {
   }
 
   /**
-   * Loads a checkpoint folder in the layout of transformers (4 or 5): `config.json`, `model.safetensors` or shards with
-   * an index, a tokenizer, and where present `generation_config.json` and `preprocessor_config.json`.
+   * Loads a checkpoint in the layout of transformers (4 or 5): `config.json`, `model.safetensors` or shards with an index
+   * (or `pytorch_model.bin` where that is all there is), a tokenizer, and where present `generation_config.json` and
+   * `preprocessor_config.json`.
    *
-   * @throws WhisperError `ERR_FILE` when the folder or a file is missing, `ERR_CONFIG` for configurations and
+   * @param model a folder, or an id on the Hub as `openai/whisper-small`, which is downloaded where the cache does not have it
+   * @throws WhisperError `ERR_FILE` when the folder or a file is missing, `ERR_HUB` when the Hub has no such model or does
+   *   not give it, `ERR_CANCELLED`, `ERR_CONFIG` for configurations and
    *   tokenizers that are wrong or do not fit, `ERR_CORRUPT_FILE` and `ERR_SHAPE_MISMATCH` for weights that do not,
    *   `ERR_OUT_OF_MEMORY`, `ERR_DEVICE_UNAVAILABLE`
    */
-  static async fromPretrained(folder: string, options: LoadOptions = {}): Promise<Whisper> {
-    const checked = await checkModelFolder(folder);
-    const files = await weightFiles(checked);
-    return open(checked, options, (native) => native.load(files));
+  static async fromPretrained(model: string, options: LoadOptions = {}): Promise<Whisper> {
+    const folder = await findModel(model, 'weights', options);
+    return withWeights(folder, (files) => open(folder, options, (native) => native.load(files)), options);
   }
 
   /**
-   * A model of the sizes that `config.json` of a folder says, with its tokenizer and random weights.
+   * A model of the sizes that `config.json` of a folder, or of a model on the Hub, says, with its tokenizer and random
+   * weights.
    *
    * @throws WhisperError as `fromPretrained`
    */
-  static async fromConfig(folder: string, options: InitialiseOptions = {}): Promise<Whisper> {
+  static async fromConfig(model: string, options: InitialiseOptions = {}): Promise<Whisper> {
     const { initialisation = 'hf', seed = 42 } = options;
-    const checked = await checkModelFolder(folder);
-    const { init_std: spread } = await readModelConfig(checked);
+    const folder = await findModel(model, 'configuration', options);
+    const { init_std: spread } = await readModelConfig(folder);
     if (initialisation === 'hf' && spread !== 0.02) {
       throw new WhisperError(
         'ERR_CONFIG',
-        `${join(checked, 'config.json')}: init_std must be 0.02 to initialise by "hf", got ${spread}`,
+        `${join(folder, 'config.json')}: init_std must be 0.02 to initialise by "hf", got ${spread}`,
       );
     }
-    return open(checked, options, (native) => native.initialise(initialisation, seed));
+    return open(folder, options, (native) => native.initialise(initialisation, seed));
   }
 
   /** For example `cpu (avx2, 2 threads)`. */

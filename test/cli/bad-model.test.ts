@@ -11,9 +11,14 @@ describe('a model', () => {
   it.each([
     ['that is not there', () => at('nowhere'), /cannot open model .*nowhere: no such file or folder$/],
     [
-      'that is a Hub id',
+      'that is a Hub id, offline',
       () => 'openai/whisper-tiny',
-      /models are not downloaded from the Hub: give the path of a folder\)$/,
+      /cannot find the model openai\/whisper-tiny \(main\): offline mode is on \(HF_HUB_OFFLINE\), and \S+ does not have it$/,
+    ],
+    [
+      'without its owner on the Hub',
+      () => 'whisper-tiny',
+      /cannot open model whisper-tiny: no such file or folder; did you mean openai\/whisper-tiny\?$/,
     ],
     ['that is a file', () => at('model', 'config.json'), /it is not a folder$/],
     [

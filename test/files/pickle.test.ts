@@ -46,6 +46,11 @@ describe('values', () => {
     expect(read(write(value))).toEqual(value);
   });
 
+  it('are without the attributes that a state dict of torch has', () => {
+    const dict = raw('}', 'X\x01\0\0\0a', 'K\x01', 's', '}', 'X\x09\0\0\0_metadata', '}', 's', 'b.');
+    expect(read(dict)).toEqual(new Map([['a', 1n]]));
+  });
+
   it('are calls of what is listed, and of nothing else', () => {
     expect(read(write(new Call(new Global('a.pair'), [1n, 'b'])))).toEqual({ pair: [1n, 'b'] });
     expect(read(write(new Persistent(['storage', 1n])))).toEqual({ id: Tuple.of('storage', 1n) });
@@ -101,7 +106,11 @@ describe('what is refused', () => {
     ['calling a text', raw('X\x01\0\0\0a', ')R.'), 'it calls what cannot be called'],
     ['calling with no tuple', raw('ca\npair\n', ']R.'), 'it calls what cannot be called'],
     ['what a function refuses', raw('ca\nrefusal\n', ')R.'), 'byte 14: it is not wanted'],
-    ['setting attributes (BUILD)', raw('}', '}', 'b.'), 'byte 4: opcode 0x62 has no place in a state dict'],
+    [
+      'attributes of what is no dict (BUILD)',
+      raw(']', '}', 'b.'),
+      'byte 4: it gives attributes to what is no dict',
+    ],
     ['making objects (NEWOBJ)', raw('ca.module\nname\n', ')', 0x81, '.'), 'opcode 0x81'],
     ['old instances (INST)', raw('(ios\nsystem\n.'), 'opcode 0x69'],
     ['names from the stack (STACK_GLOBAL)', raw(0x93, '.'), 'opcode 0x93'],

@@ -151,6 +151,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
       HF_HUB_CACHE: '',
       HF_TOKEN: token ?? '',
       HF_HUB_OFFLINE: '0',
+      HF_HUB_DISABLE_IMPLICIT_TOKEN: '0',
       TRANSFORMERS_OFFLINE: '0',
       WHISPER_TUNE_HUB_WAIT: '0',
     }),

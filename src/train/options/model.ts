@@ -2,9 +2,21 @@
 import { PRECISIONS } from '../../native.js';
 import { boolean, choice, required, string } from '../option.js';
 
+/** How models and data sets on the Hub are got. */
+export const hubOptions = {
+  cache_dir: string(
+    'folder of downloads from the Hub; default: that of Python’s huggingface_hub (HF_HUB_CACHE, HF_HOME)',
+    undefined,
+  ),
+  token: string('token for the Hub; default: HF_TOKEN, or that of "hf auth login"', undefined),
+  use_auth_token: boolean('end where there is no token for the Hub; one that is there is always sent', false),
+};
+
 /** Which model. */
 export const modelOptions = {
-  model_name_or_path: required('folder of the checkpoint to start from'),
+  model_name_or_path: required('the checkpoint to start from: a folder, or owner/name on the Hub'),
+  model_revision: string('branch, tag or commit of a model on the Hub; default: main', undefined),
+  ...hubOptions,
   init_from_scratch: choice(
     'start from random weights of this scheme instead of the checkpoint’s: hf as transformers does, fan_in for small models',
     ['hf', 'fan_in'],
