@@ -8,6 +8,7 @@ import type { Precision } from '../native.js';
 import { TransferReport } from '../report/transfer.js';
 import { checkPrecision } from '../train/checks.js';
 import { precisionOf } from '../train/engine-options.js';
+import { parseBytes } from '../train/memory/bytes.js';
 import type { Values } from '../train/option.js';
 import type { hubOptions } from '../train/options/model.js';
 import type { Invocation, Terminal } from './command.js';
@@ -98,19 +99,76 @@ function precisionNotice({ precision, device }: Whisper): string | undefined {
   return `${precision} saves memory, not time, on ${device}: products are in f32`;
 }
 
-/** Opens one split with the columns asked for. */
-export function openSplit(
-  path: string,
+/** What of a data set is read, as flags say it. */
+export interface Selection {
+  config?: string | undefined;
+  text?: string | undefined;
+  audio?: string | undefined;
+  language?: string | undefined;
+  task?: string | undefined;
+  prompt?: string | undefined;
+  /** As `20GB`. */
+  cacheSize?: string | undefined;
+}
+
+/**
+ * Opens one split with the columns asked for, from the Hub where there is no such path, and tells how far what takes long
+ * is.
+ */
+export async function openSplit(
+  name: string,
   split: string,
-  columns: { config?: string | undefined; text?: string | undefined; audio?: string | undefined },
+  selection: Selection,
+  invocation?: Pick<Invocation<typeof hubOptions>, 'options' | 'terminal' | 'signal'>,
 ): Promise<Source> {
-  const { config, text, audio } = columns;
-  return openDataset(path, {
-    split,
-    ...(config === undefined ? {} : { config }),
-    ...(text === undefined ? {} : { textColumn: text }),
-    ...(audio === undefined ? {} : { audioColumn: audio }),
-  });
+  const { config, text, audio, language, task, prompt, cacheSize } = selection;
+  const terminal = invocation?.terminal;
+  const progress = terminal && new TransferReports(terminal);
+  const options = {
+    config,
+    textColumn: text,
+    audioColumn: audio,
+    languageColumn: language,
+    taskColumn: task,
+    promptColumn: prompt,
+    cacheSize: cacheSize === undefined ? undefined : parseBytes(cacheSize),
+    // A folder needs no token, whatever the flags say.
+    hub:
+      invocation && !(await exists(name)) ? hubOverrides(invocation.options, invocation.terminal) : undefined,
+    signal: invocation?.signal,
+    onNotice: terminal && ((line: string) => terminal.err(`${line}\n`)),
+    onProgress:
+      progress && ((what: string, bytes: number, total: number) => progress.tell(what, bytes, total)),
+  };
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  try {
+    return await openDataset(name, { split, ...Object.fromEntries(given) });
+  } finally {
+    progress?.close();
+  }
+}
+
+/** How far several things are, one after the other. */
+class TransferReports {
+  readonly #terminal: Terminal;
+  #what: string | undefined;
+  #report: TransferReport | undefined;
+
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+  }
+
+  tell(what: string, bytes: number, total: number): void {
+    if (what !== this.#what) this.close();
+    this.#what = what;
+    this.#report ??= new TransferReport(this.#terminal, what);
+    this.#report.tell({ bytes, total, path: what });
+  }
+
+  close(): void {
+    this.#report?.close();
+    this.#report = undefined;
+  }
 }
 
 /** A model that knows languages hears better when told which: said once, as nothing detects it. */

@@ -53,11 +53,20 @@ async function run(given: Given): Promise<number> {
   checkTogether(options, spellFlag);
   checkLossScale(options, choosePrecision(options), spellFlag);
   const open = (split: string) =>
-    openSplit(options.datasetName, split, {
-      config: options.datasetConfigName,
-      text: options.textColumnName,
-      audio: options.audioColumnName,
-    });
+    openSplit(
+      options.datasetName,
+      split,
+      {
+        config: options.datasetConfigName,
+        text: options.textColumnName,
+        audio: options.audioColumnName,
+        language: options.languageColumnName,
+        task: options.taskColumnName,
+        prompt: options.promptColumnName,
+        cacheSize: options.dataCacheSize,
+      },
+      given,
+    );
   // Without --do_train the training split is never read: an evaluation split stands in for it.
   const evalDataset = evaluates ? await open(options.evalSplitName) : undefined;
   const trainDataset = options.doTrain ? await open(options.trainSplitName) : evalDataset!;

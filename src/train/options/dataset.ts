@@ -1,12 +1,22 @@
 // Options that say which data is read.
+import { SIZE_FORM } from '../memory/bytes.js';
 import { required, string } from '../option.js';
 
 /** Which data. */
 export const datasetOptions = {
-  dataset_name: required('folder of the data set (Common Voice, audio folder) or a manifest file'),
-  dataset_config_name: string('sub-folder of the data set, as a language of Common Voice', undefined),
+  dataset_name: required(
+    'data set: a folder, a manifest or archive, or one on the Hub (owner/name, owner/name@revision)',
+  ),
+  dataset_config_name: string('configuration of the data set, or a folder in it, as a language', undefined),
   train_split_name: string('split to train on; a+b is one after the other', 'train'),
   eval_split_name: string('split to evaluate on; a+b is one after the other', 'test'),
-  audio_column_name: string('column with the audio file (default: found by its name)', undefined),
+  audio_column_name: string('column with the audio (default: found by its name)', undefined),
   text_column_name: string('column with the text (default: found by its name)', undefined),
+  language_column_name: string(
+    'column with the language of each row (default: language, where there is one)',
+    undefined,
+  ),
+  task_column_name: string('column with the task of each row (default: task, where there is one)', undefined),
+  prompt_column_name: string('column with what was said before each clip, for prompts', undefined),
+  data_cache_size: string('disk that remote data may take in the cache folder', '20GB', { form: SIZE_FORM }),
 };
