@@ -1,6 +1,8 @@
 // The types every data source speaks: rows, cursors to take up reading again, and sources that stream them.
 import { createHash } from 'node:crypto';
 import { WhisperError } from '../errors.js';
+import type { PcmReference } from './decode/pcm.js';
+import type { AudioFault } from './decode/samples.js';
 import { branch, permutation, RandomStream } from './random.js';
 
 /** Where the audio of a row is. Nothing is read before the row is prepared. */
@@ -13,7 +15,11 @@ export type AudioReference =
   /** A whole encoded audio file. */
   | { bytes: Uint8Array }
   /** Mono audio, already decoded. */
-  | { samples: Float32Array; sampleRate: number };
+  | { samples: Float32Array; sampleRate: number }
+  /** Mono audio at 16 kHz in a file, already decoded. */
+  | PcmReference
+  /** Audio that is known not to be usable, and why. */
+  | { fault: AudioFault; detail: string };
 
 /** What is said from `start` to `end`, in seconds of the clip. */
 export interface TimedText {

@@ -45,7 +45,8 @@ export function trainingBatches(data: TrainingData, state?: BatchesState): Batch
   return batches({
     ...batchesOptions(data),
     ...(augmentation && { augmentation }),
-    shuffleBuffer: streaming ? shuffleBufferSize : Number.MAX_SAFE_INTEGER,
+    // A prepared source permutes all its rows itself.
+    ...(streaming ? { shuffleBuffer: shuffleBufferSize } : { shuffleSource: true }),
     ...(state && { state }),
   });
 }

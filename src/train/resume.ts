@@ -71,6 +71,7 @@ export function checkKind(folder: string, was: RunKind, is: RunKind): void {
 /** Settings that may differ from the checkpoint's without making another run of it. */
 const FREE_OPTIONS = [
   'outputDir',
+  'preparedDataDir',
   'overwriteOutputDir',
   'resumeFromCheckpoint',
   'loggingSteps',

@@ -24,6 +24,7 @@ import { noteEvaluation, stopsEarly } from './improvement.js';
 import { logLine, logs } from './log.js';
 import { outOfMemory } from './memory/fit.js';
 import { RunMemory } from './memory/run.js';
+import { preparedData } from './prepared.js';
 import { evaluationMetrics, loggedMetrics, trainingMetrics } from './results.js';
 import { changedOptions, checkKind, kindOf, type RunKind } from './resume.js';
 import { specAugment } from './spec-augment.js';
@@ -56,7 +57,7 @@ export type { TrainerOptions };
 export class Trainer {
   readonly model: Whisper;
   readonly options: Readonly<TrainingArguments>;
-  readonly #trainDataset: Source;
+  #trainDataset: Source;
   readonly #signal: AbortSignal | undefined;
 
   #run: RunState = newRunState();
@@ -116,6 +117,7 @@ export class Trainer {
 
   async *#train(): AsyncGenerator<TrainingEvent, void, void> {
     const { options, model } = this;
+    this.#trainDataset = yield* preparedData(this.#trainDataset, options, this.#signal);
     const saved = await this.#open();
     const planned = await this.#memory.plan(this.#run);
     if (planned) yield planned;

@@ -173,8 +173,15 @@ describe('train', () => {
   });
 
   it('counts epochs, and only evaluates without --do_train', async () => {
-    const epochs = await train('epochs', '--max_steps=-1', '--num_train_epochs=2', '--streaming=False');
+    const epochs = await train(
+      'epochs',
+      '--max_steps=-1',
+      '--num_train_epochs=2',
+      '--streaming=False',
+      `--prepared_data_dir=${at('cache')}`,
+    );
     expect(epochs.err).toContain('updates 1 to 6');
+    expect(epochs.err).toContain(`in ${at('cache', 'prepared')}`);
     const only = await run(
       'train',
       `--model_name_or_path=${at('epochs')}`,

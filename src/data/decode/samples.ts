@@ -4,6 +4,7 @@ import { WhisperError } from '../../errors.js';
 import { addon } from '../../native.js';
 import type { ClipChange } from '../augment.js';
 import type { AudioReference } from '../dataset.js';
+import { type PcmReference, readPcm } from './pcm.js';
 import { type DecodeJob, type Decoder, decoderPool } from './pool.js';
 
 /** Hz; what Whisper hears. */
@@ -31,6 +32,15 @@ export interface LoadOptions {
 
 const nativeResample: Resample = (channels, from, to) => addon().resample(channels, from, to);
 
+/** What is surely outside the limits is not read; at their edge the caller decides, as for a file. */
+function outsideLimits({ length }: PcmReference, limits: LoadOptions['limits']): Loaded | undefined {
+  if (!limits) return undefined;
+  const detail = `${(length / sampleRate).toFixed(2)} s`;
+  if (length > limits.maxSeconds * sampleRate + 1) return { fault: 'too-long', detail };
+  if (length < limits.minSeconds * sampleRate - 1) return { fault: 'too-short', detail };
+  return undefined;
+}
+
 /**
  * Loads one clip as mono 16 kHz samples.
  *
@@ -43,6 +53,12 @@ export async function loadSamples(audio: AudioReference, options: LoadOptions = 
   const bring = async (channels: Float32Array[], from: number): Promise<Float32Array> =>
     channels.length === 1 && from === sampleRate ? channels[0]! : resample(channels, from, sampleRate);
 
+  if ('fault' in audio) return audio;
+  if ('pcm' in audio) {
+    const outside = outsideLimits(audio, options.limits);
+    if (outside) return outside;
+    return loadSamples({ samples: await readPcm(audio), sampleRate }, options);
+  }
   if ('samples' in audio) {
     if (audio.samples.length === 0) return { fault: 'undecodable', detail: 'there is no audio in it' };
     if (!options.change) return { samples: await bring([audio.samples], audio.sampleRate) };
