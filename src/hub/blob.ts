@@ -138,7 +138,7 @@ function hashOf({ etag, size }: HubFile): Hash | undefined {
   return undefined;
 }
 
-/** Makes the longest half-written file that an ended process left for this blob our own. */
+/** Makes the longest half-written file that ended processes left for this blob our own, and removes the others. */
 async function takeOver(blob: string, temporary: string): Promise<void> {
   if ((await sizeOf(temporary)) !== undefined) return;
   const left: { path: string; size: number }[] = [];
@@ -150,13 +150,15 @@ async function takeOver(blob: string, temporary: string): Promise<void> {
     if (found && isAbandoned(mark, Date.now() - found.mtimeMs)) left.push({ path, size: found.size });
   }
   left.sort((a, b) => b.size - a.size);
+  let taken = false;
   for (const { path } of left) {
-    // A rename has one winner.
-    const taken = await rename(path, temporary).then(
-      () => true,
-      () => false,
-    );
-    if (taken) return;
+    // A rename has one winner; shorter ones are of no more use.
+    if (taken) await rm(path, { force: true });
+    else
+      taken = await rename(path, temporary).then(
+        () => true,
+        () => false,
+      );
   }
 }
 

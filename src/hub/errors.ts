@@ -17,10 +17,16 @@ export interface Subject {
 export class HubError extends WhisperError {
   /** The HTTP status; undefined where no answer came. */
   readonly status: number | undefined;
+  /** The Hub's own word for it: `RepoNotFound`, `RevisionNotFound`, `EntryNotFound`, `GatedRepo`. */
+  readonly reason: string | undefined;
 
-  constructor(message: string, options: ErrorOptions & { status?: number | undefined } = {}) {
+  constructor(
+    message: string,
+    options: ErrorOptions & { status?: number | undefined; reason?: string | undefined } = {},
+  ) {
     super('ERR_HUB', message, options);
     this.status = options.status;
+    this.reason = options.reason;
   }
 
   /** Whether the server could not be reached or could not answer, so that the cache may stand in. */
@@ -49,8 +55,9 @@ export async function refusal(
   settings: HubSettings,
 ): Promise<HubError> {
   const said = await saidBy(response);
+  const reason = response.headers.get('x-error-code') ?? undefined;
   const message = explain(response, said, subject, settings);
-  return new HubError(message, { status: response.status });
+  return new HubError(message, { status: response.status, reason });
 }
 
 function explain(response: Response, said: string, subject: Subject, settings: HubSettings): string {

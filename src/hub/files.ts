@@ -6,6 +6,9 @@ import { apiPath, describeRepository, isCommit, type Repository } from './reposi
 import { libraryFetch, requestJson } from './request.js';
 import type { HubSettings } from './settings.js';
 
+/** Revisions that a message names at most. */
+const MOST_NAMES = 10;
+
 export interface HubFile {
   /** In the repository, with slashes. */
   path: string;
@@ -67,12 +70,41 @@ export async function resolveRepository(
     }
     return pinned(found.sha, found.id);
   } catch (error) {
-    if (cached === undefined || !(error instanceof HubError) || !error.unreachable) throw error;
+    if (!(error instanceof HubError)) throw error;
+    if (error.reason === 'RevisionNotFound') throw await withRevisions(error, repository, settings, signal);
+    if (cached === undefined || !error.unreachable) throw error;
     settings.notice?.(
       `${error.message}: using what the cache has of ${revision}, commit ${cached.slice(0, 7)}`,
     );
     return pinned(cached);
   }
+}
+
+interface References {
+  branches?: { name: string }[];
+  tags?: { name: string }[];
+  converts?: { ref: string }[];
+}
+
+/** The error with the revisions that there are, where the Hub tells them. */
+async function withRevisions(
+  error: HubError,
+  repository: Repository,
+  settings: HubSettings,
+  signal: AbortSignal | undefined,
+): Promise<HubError> {
+  const subject = { doing: 'list the revisions', repository };
+  const found = await requestJson<References>(`${apiPath(repository)}/refs`, subject, settings, signal).catch(
+    (): References => ({}),
+  );
+  const names = [
+    ...[...(found.branches ?? []), ...(found.tags ?? [])].map(({ name }) => name),
+    ...(found.converts ?? []).map(({ ref }) => ref),
+  ];
+  if (names.length === 0) return error;
+  const more = names.length > MOST_NAMES ? `, … (${names.length})` : '';
+  const message = `${error.message}; it has: ${names.slice(0, MOST_NAMES).join(', ')}${more}`;
+  return new HubError(message, { status: error.status, reason: error.reason, cause: error });
 }
 
 /**
