@@ -15,6 +15,7 @@ import { parseFlags } from './flags.js';
 import { describeGroups } from './help.js';
 import { optimizerCommand } from './optimizer.js';
 import { planCommand } from './plan.js';
+import { pushCommand } from './push.js';
 import { trainCommand } from './train.js';
 import { transcribeCommand } from './transcribe.js';
 
@@ -22,6 +23,7 @@ const commands = [
   trainCommand,
   evaluateCommand,
   transcribeCommand,
+  pushCommand,
   planCommand,
   optimizerCommand,
   benchCommand,

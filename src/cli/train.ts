@@ -15,6 +15,7 @@ import {
 } from '../train/arguments.js';
 import { checkLossScale, checkTogether } from '../train/checks.js';
 import { camelCase } from '../train/option.js';
+import { hubOptions } from '../train/options/hub.js';
 import { reportOptions } from '../train/options/reports.js';
 import { evaluationMetrics, type Metrics, writeResults } from '../train/results.js';
 import { Trainer } from '../train/trainer.js';
@@ -30,6 +31,7 @@ const options = {
   ...phaseOptions,
   ...trainingOptions,
   ...reportOptions,
+  ...hubOptions,
   ...commonOptions,
 };
 

@@ -3,6 +3,7 @@ export { type DownloadOptions, downloadFiles, type Progress } from './download.j
 export { HubError } from './errors.js';
 export { type HubFile, listFiles, type Resolved, resolveRepository } from './files.js';
 export {
+  createRepository,
   type HubIdentity,
   type Pushed,
   type PushFile,

@@ -70,6 +70,22 @@ export async function whoAmI(
 }
 
 /**
+ * Makes a repository where there is none.
+ *
+ * @returns its id, with the owner filled in and renames followed, and its page
+ * @throws WhisperError `ERR_HUB`, `ERR_CANCELLED`
+ */
+export async function createRepository(
+  repository: Repository,
+  settings: HubSettings,
+  options: Pick<PushOptions, 'private' | 'signal'> = {},
+): Promise<{ id: string; url: string }> {
+  const accessToken = checkMayPush(`create ${describeRepository(repository)}`, settings);
+  const target = await findOrCreate(repository, options, accessToken, settings);
+  return { id: target.id, url: `${settings.endpoint}${pagePath(target)}` };
+}
+
+/**
  * Makes one commit of new, changed and deleted files on the repository's revision (`main` if not given, else a branch that is
  * there). Large files go to LFS first, and what the Hub has already is not sent. Files that are not named stay.
  *
@@ -139,7 +155,7 @@ function checkMayPush(doing: string, { token, offline, endpoint }: HubSettings):
 /** The repository as the Hub has it: with an owner, under its present name, made now where it is not there. */
 async function findOrCreate(
   repository: Repository,
-  { private: isPrivate, signal }: PushOptions,
+  { private: isPrivate, signal }: Pick<PushOptions, 'private' | 'signal'>,
   accessToken: string,
   settings: HubSettings,
 ): Promise<Repository> {

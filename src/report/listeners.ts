@@ -1,10 +1,12 @@
 // The listeners of a training run, made from its options.
 import { WhisperError } from '../errors.js';
 import { camelCase, type Options, type Values } from '../train/option.js';
+import type { hubOptions } from '../train/options/hub.js';
 import type { reportOptions } from '../train/options/reports.js';
 import type { Trainer } from '../train/trainer.js';
 import type { CardOptions } from './card-facts.js';
 import { ModelCardWriter } from './card-writer.js';
+import { HubPush } from './hub-push.js';
 import type { RunEvent, TrainingListener } from './listener.js';
 import type { ProgressOutput } from './progress.js';
 import { defaultLoggingDir, TensorBoard } from './tensorboard.js';
@@ -31,31 +33,34 @@ export interface ReportedRun {
   trainer: Trainer;
   /** The options of the command, and what they are now. */
   definitions: Options;
-  values: Values<typeof reportOptions> & CardOptions;
+  values: Values<typeof reportOptions> & Values<typeof hubOptions> & CardOptions;
 }
 
 /**
  * Everybody whom the options of a run ask to be told of it, as one listener.
  *
- * @throws WhisperError `ERR_INVALID_ARGUMENT` for a name in `report_to` that nobody knows
+ * @throws WhisperError `ERR_INVALID_ARGUMENT` for a name in `report_to` that nobody knows; as `HubPush.open`
  */
 export async function openListeners(run: ReportedRun, output: ProgressOutput): Promise<TrainingListener> {
   const { trainer, values } = run;
   const { model } = trainer;
-  const line = (text: string): void => output.err(`${text}\n`);
-  const named: [string, TrainingListener][] = [];
-  const terminal = { ...output, ...(values.disableTqdm && { screen: undefined }) };
-  named.push(['the terminal', new TrainingReport(terminal, () => model.native.memory())]);
+  const { outputDir } = trainer.options;
+  const terminal = new TrainingReport({ ...output, ...(values.disableTqdm && { screen: undefined }) }, () =>
+    model.native.memory(),
+  );
+  const line = (text: string): void => terminal.say(text);
+  const named: [string, TrainingListener][] = [['the terminal', terminal]];
+  let events: string | undefined;
   if (reportsToTensorBoard(values.reportTo, line)) {
-    const folder =
-      values.loggingDir ??
-      process.env.TENSORBOARD_LOGGING_DIR ??
-      defaultLoggingDir(trainer.options.outputDir);
+    events = values.loggingDir ?? process.env.TENSORBOARD_LOGGING_DIR ?? defaultLoggingDir(outputDir);
     const options = optionsByName(run.definitions, { ...values });
     const state = () => trainer.state;
-    named.push(['TensorBoard', new TensorBoard({ folder, options, config: model.config, state })]);
+    named.push(['TensorBoard', new TensorBoard({ folder: events, options, config: model.config, state })]);
   }
   named.push(['the model card', new ModelCardWriter(trainer, values, line)]);
+  // Last, as it takes with it what the others wrote.
+  if (values.pushToHub)
+    named.push(['the push to the Hub', await HubPush.open(trainer, values, events, line)]);
   return new Listeners(named, line);
 }
 

@@ -45,12 +45,12 @@ export class TrainingReport implements TrainingListener {
   async tell(event: RunEvent): Promise<void> {
     switch (event.type) {
       case 'plan':
-        this.#line(describePlan(event));
+        this.say(describePlan(event));
         return;
       case 'start': {
         const { parameters, trainable, step, maxSteps, device, precision, optim, resumedFrom } = event;
         const from = resumedFrom ? `, resumed from ${resumedFrom}` : '';
-        this.#line(
+        this.say(
           `training ${millions(trainable)} of ${millions(parameters)} parameters in ${precision} with ${optim} on ${device}: ` +
             `${step < maxSteps ? `updates ${step + 1} to ${maxSteps}` : `all ${maxSteps} updates are done`}${from}`,
         );
@@ -81,31 +81,30 @@ export class TrainingReport implements TrainingListener {
         this.#tellEvaluation(event);
         return;
       case 'save':
-        this.#line(`update ${event.step}: wrote ${event.path}${event.best ? ' (the best so far)' : ''}`);
+        this.say(`update ${event.step}: wrote ${event.path}${event.best ? ' (the best so far)' : ''}`);
         return;
       case 'epoch':
-        if (event.data.kept < event.data.rows)
-          this.#line(`pass ${event.epoch}: ${describeDrops(event.data)}`);
+        if (event.data.kept < event.data.rows) this.say(`pass ${event.epoch}: ${describeDrops(event.data)}`);
         return;
       case 'notice':
-        this.#line(event.message);
+        this.say(event.message);
         return;
       case 'written':
-        this.#line(`model written to ${event.path}`);
+        this.say(`model written to ${event.path}`);
         return;
       case 'results':
-        this.#line(metricsBlock(event.split, event.metrics));
+        this.say(metricsBlock(event.split, event.metrics));
         return;
       case 'end': {
         this.#closeBar();
         const { step, epoch, trainLoss, seconds, reason, best, data } = event;
         const dropped = epoch < 1 && data.kept < data.rows ? `; ${describeDrops(data)}` : '';
         const why = reason === 'early' ? 'ended early, without improvement,' : reason;
-        this.#line(
+        this.say(
           `${why} after ${step} updates (${epoch.toFixed(2)} epochs) in ${duration(seconds)}, ` +
             `mean loss ${trainLoss.toFixed(4)}${dropped}`,
         );
-        if (best) this.#line(`loaded the best checkpoint, ${best}`);
+        if (best) this.say(`loaded the best checkpoint, ${best}`);
         return;
       }
     }
@@ -137,7 +136,7 @@ export class TrainingReport implements TrainingListener {
       memory,
       `${this.#left} left`,
     ];
-    this.#line(parts.filter((part) => part !== '').join('  '));
+    this.say(parts.filter((part) => part !== '').join('  '));
   }
 
   /** One after an update, beside the one before the first. */
@@ -146,7 +145,7 @@ export class TrainingReport implements TrainingListener {
     if (event.step === 0) this.#zeroShot.set(event.name, event);
     const name = event.step === 0 ? 'before the first update' : `update ${event.step}`;
     const was = before?.wer === undefined ? '' : `; WER ${before.wer.toFixed(2)} % before the first update`;
-    this.#line(`${name}: ${inSet(event)}${describeEvaluation(event)}${was}`);
+    this.say(`${name}: ${inSet(event)}${describeEvaluation(event)}${was}`);
   }
 
   #openBar(total: number, done: number, scaled: boolean): void {
@@ -202,8 +201,8 @@ export class TrainingReport implements TrainingListener {
     return duration((maxSteps - step) * this.#seconds);
   }
 
-  /** A line above the bar. */
-  #line(text: string): void {
+  /** A line above the bar, if there is one. */
+  say(text: string): void {
     const { screen, err } = this.#output;
     if (!this.#bar || !screen) {
       err(`${text}\n`);

@@ -1,0 +1,52 @@
+// whisper-tune push: a folder to the Hub, as training would have pushed it.
+import { fileError, WhisperError } from '../errors.js';
+import { pushFiles } from '../hub/index.js';
+import { hubTarget } from '../report/hub-target.js';
+import { CountReport } from '../report/progress.js';
+import { folderFiles } from '../report/push-files.js';
+import { string } from '../train/option.js';
+import { hubTargetOptions } from '../train/options/hub.js';
+import { type Command, commonOptions, type Invocation, writeJson } from './command.js';
+
+const options = {
+  ...hubTargetOptions,
+  message: string('first line of the commit', 'Upload by whisper-tune'),
+  ...commonOptions,
+};
+
+type Given = Invocation<typeof options>;
+
+export const pushCommand: Command<typeof options> = {
+  name: 'push',
+  summary: 'Push a folder to the Hub: a model as training leaves it, or a checkpoint.',
+  positionals: ['FOLDER'],
+  options,
+  run,
+};
+
+async function run({ options, positionals, terminal, signal }: Given): Promise<number> {
+  const [folder] = positionals;
+  if (folder === undefined) throw new WhisperError('ERR_INVALID_ARGUMENT', 'push needs a folder');
+  const files = await folderFiles(folder).catch((cause: unknown) => {
+    throw fileError('push', folder, cause);
+  });
+  if (files.length === 0) throw new WhisperError('ERR_FILE', `${folder} has nothing to push`);
+  const target = hubTarget(folder, options, (line) => terminal.err(`${line}\n`));
+  let count: CountReport | undefined;
+  try {
+    const { url, commit } = await pushFiles(target.repository, files, target.settings, {
+      message: options.message,
+      private: target.private,
+      signal,
+      onProgress: ({ bytes, total }) => {
+        count ??= new CountReport(terminal, 'megabytes', Math.ceil(total / 1e6));
+        count.tell(Math.ceil(bytes / 1e6));
+      },
+    });
+    if (options.json) writeJson(terminal, { url, commit });
+    else terminal.out(`${url}\n`);
+  } finally {
+    count?.close();
+  }
+  return 0;
+}

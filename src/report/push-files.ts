@@ -1,0 +1,99 @@
+// Which files of a run go to the Hub, and a copy of them that stays as it is while they are on their way.
+import { randomBytes } from 'node:crypto';
+import { copyFile, link, mkdir, readdir, rm } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { makeFolder } from '../files/folders.js';
+import type { PushFile } from '../hub/index.js';
+
+/** What makes a model, in a checkpoint folder and in the output folder. */
+const MODEL =
+  /^((config|generation_config|preprocessor_config|processor_config|tokenizer|tokenizer_config|vocab|added_tokens|special_tokens_map|normalizer|training_args|adapter_config)\.json|merges\.txt|(adapter_)?model[\w.-]*\.safetensors(\.index\.json)?)$/;
+/** What a run adds to it in the output folder. */
+const RESULTS = /^(README\.md|model-card\.md|\.gitignore|trainer_state\.json|\w+_results\.json)$/;
+const EVENTS = /tfevents/;
+
+/** The model of a checkpoint folder. */
+export async function modelFiles(folder: string): Promise<PushFile[]> {
+  return (await filesIn(folder)).filter(({ path }) => MODEL.test(path));
+}
+
+/** All of a checkpoint folder, under another folder's name. */
+export async function checkpointFiles(folder: string, name: string): Promise<PushFile[]> {
+  return (await filesIn(folder)).map(({ path, from }) => ({ path: `${name}/${path}`, from }));
+}
+
+/** What a run has left in its output folder so far, checkpoints and what is nobody's of the run left out. */
+export async function outputFiles(outputDir: string): Promise<PushFile[]> {
+  return (await filesIn(outputDir)).filter(({ path }) => MODEL.test(path) || RESULTS.test(path));
+}
+
+/** The report of a run as far as it goes: card, results, and the event files of a folder in the output folder. */
+export async function reportFiles(outputDir: string, events: string | undefined): Promise<PushFile[]> {
+  const results = (await filesIn(outputDir)).filter(({ path }) => RESULTS.test(path));
+  if (events === undefined || relative(outputDir, events).startsWith('..')) return results;
+  const names = await readdir(events, { recursive: true }).catch((): string[] => []);
+  const found = names
+    .filter((name) => EVENTS.test(name))
+    .map((name) => ({ path: slashes(relative(outputDir, join(events, name))), from: join(events, name) }));
+  return [...results, ...found];
+}
+
+/** What a training only goes on from. */
+const RESUME = /^(optimizer\.safetensors|whisper_tune_state\.json)$/;
+
+/** Every file of a folder but what is hidden or begins with `_`, its checkpoints, and what only resuming needs. */
+export async function folderFiles(folder: string): Promise<PushFile[]> {
+  const names = await readdir(folder, { recursive: true, withFileTypes: true });
+  return names
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .map((from) => ({ path: slashes(relative(folder, from)), from }))
+    .filter(({ path }) => path === '.gitignore' || !/(^|\/)[._]|^(checkpoint|earlier)-\d+\//.test(path))
+    .filter(({ path }) => !RESUME.test(path))
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** Files in a folder of their own. */
+export interface Staged {
+  files: PushFile[];
+  /** Removes the folder. */
+  release(): Promise<void>;
+}
+
+/**
+ * Keeps files as they are now: rotation may delete a checkpoint while it is on its way, and event files grow. Links cost
+ * nothing, and the checkpoint's files are never changed; what grows, and what cannot be linked, is copied.
+ *
+ * @param outputDir where the folder goes: a link does not leave its file system
+ */
+export async function stageFiles(outputDir: string, files: readonly PushFile[]): Promise<Staged> {
+  // By this name the next run knows what a killed one has left.
+  const root = join(outputDir, `.push.partial-${randomBytes(3).toString('hex')}`);
+  await mkdir(root);
+  const staged: PushFile[] = [];
+  try {
+    for (const { path, from } of files) {
+      const to = join(root, path);
+      await makeFolder(dirname(to));
+      if (EVENTS.test(path)) await copyFile(from, to);
+      else await link(from, to).catch(() => copyFile(from, to));
+      staged.push({ path, from: to });
+    }
+  } catch (error) {
+    await rm(root, { recursive: true, force: true });
+    throw error;
+  }
+  return { files: staged, release: () => rm(root, { recursive: true, force: true }) };
+}
+
+async function filesIn(folder: string): Promise<PushFile[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map(({ name }) => ({ path: name, from: join(folder, name) }))
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+function slashes(path: string): string {
+  return path.replaceAll('\\', '/');
+}
