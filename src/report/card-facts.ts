@@ -67,13 +67,17 @@ export function hyperparameters({ options, state, model }: Trainer): Record<stri
   };
 }
 
-/** The evaluation of the weights that a run ends with: the best, where it loads those, or the last. */
+/** The evaluations of the weights that a run ends with: the best, where it loads those, or the last. */
 export function lastEvaluation({ state, options }: Trainer): Metrics | undefined {
-  // Rows of further sets have names of their own.
-  const evaluations = state.history.filter((row) => row.eval_runtime !== undefined);
+  const evaluations = state.history.filter((row) =>
+    Object.keys(row).some((name) => name.startsWith('eval_')),
+  );
   const ended = state.history.some((row) => row.train_runtime !== undefined);
   const best = ended && options.loadBestModelAtEnd ? state.bestStep : undefined;
-  return evaluations.findLast(({ step }) => best === undefined || step === best);
+  const step = best ?? evaluations.at(-1)?.step;
+  const rows = evaluations.filter((row) => row.step === step);
+  // Each evaluation set has a row of its own.
+  return rows.length > 0 ? Object.assign({}, ...rows) : undefined;
 }
 
 async function baseOf(folder: string, options: CardOptions): Promise<CardFacts['base']> {

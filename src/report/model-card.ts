@@ -111,13 +111,18 @@ function resultsTable(history: readonly HistoryRow[]): string {
   if (columns.length === 0) return 'There was no evaluation.\n';
   const head = ['Training Loss', 'Epoch', 'Step', ...columns.map((name) => title(name, 'Validation Loss'))];
   let loss = 'No log';
-  const rows: string[][] = [];
+  // Evaluation sets have a row each in the history and share one here.
+  const evaluated = new Map<number, { loss: string; row: HistoryRow }>();
   for (const row of history) {
     if (row.loss !== undefined) loss = rounded(row.loss);
     if (!columns.some((name) => row[name] !== undefined)) continue;
-    const values = columns.map((name) => (row[name] === undefined ? '' : rounded(row[name])));
-    rows.push([loss, rounded(row.epoch), String(row.step), ...values]);
+    const before = evaluated.get(row.step);
+    evaluated.set(row.step, { loss, row: { ...before?.row, ...row } });
   }
+  const rows = [...evaluated.values()].map(({ loss, row }) => {
+    const values = columns.map((name) => (row[name] === undefined ? '' : rounded(row[name])));
+    return [loss, rounded(row.epoch), String(row.step), ...values];
+  });
   const widths = head.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]!.length)));
   const line = (cells: string[]): string =>
     `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(' | ')} |\n`;

@@ -7,6 +7,7 @@ import { type CardOptions, cardFacts, hyperparameters } from '../../src/report/c
 import { ModelCardWriter } from '../../src/report/card-writer.js';
 import type { RunEvent } from '../../src/report/listener.js';
 import { type CardFacts, isGenerated, modelCard } from '../../src/report/model-card.js';
+import type { HistoryRow } from '../../src/train/state.js';
 import { outputDir, run } from '../train/runs.js';
 
 const facts: CardFacts = {
@@ -96,6 +97,21 @@ describe('the text', () => {
       ].join('\n'),
     );
     expect(modelCard({ ...facts, history: [] })).toContain('There was no evaluation.');
+  });
+
+  it('has several evaluation sets in one row', () => {
+    const history: HistoryRow[] = [
+      { step: 5, epoch: 1, eval_wer: 10 },
+      { step: 5, epoch: 1, eval_noisy_wer: 20 },
+    ];
+    expect(modelCard({ ...facts, history })).toContain(
+      [
+        '| Training Loss | Epoch | Step | Wer  | Noisy Wer |',
+        '|:-------------:|:-----:|:----:|:----:|:---------:|',
+        '| No log        | 1.0   | 5    | 10.0 | 20.0      |',
+        '',
+      ].join('\n'),
+    );
   });
 
   it('says that training is not at its end while it is not', () => {
