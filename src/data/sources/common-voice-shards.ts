@@ -1,11 +1,12 @@
 // Common Voice as it lay on the Hub: `audio/es/train/es_train_0.tar` and so on beside `transcript/es/train.tsv`.
+
+import { tarEntries } from '../../files/tar.js';
 import type { Row, Source } from '../dataset.js';
 import { type Columns, pickColumn, pickTextColumns, textsOf } from './columns.js';
 import { type DataFiles, endingOf, filesEnding, hasFile, hasFolder, nameOf } from './files.js';
 import type { Format } from './format.js';
 import { chooseConfig, joinShards } from './shards.js';
 import { openTable } from './table.js';
-import { tarEntries } from './tar.js';
 import { type TarRows, tarSource } from './tar-rows.js';
 
 type Texts = Pick<Row, 'text' | 'language' | 'task' | 'previous'>;

@@ -7,6 +7,7 @@ import { cacheFolder } from '../../files/cache-folder.js';
 import { HubError, type HubOverrides, type Repository } from '../../hub/index.js';
 import type { Source } from '../dataset.js';
 import { type CombineOptions, combineSplits } from '../splits.js';
+import { unpackedFiles } from './archives.js';
 import { audioFolder } from './audio-folder.js';
 import type { Columns } from './columns.js';
 import { commonVoice } from './common-voice.js';
@@ -140,7 +141,9 @@ async function find(name: string, config: string | undefined, options: HubPlaceO
       throw new HubError(`${message} (nor is there a path ${resolve(name)})`, { cause: error, status });
     });
   }
-  const place = await localPlace(name, config);
+  const given = await localPlace(name, config);
+  const unpacked = await unpackedFiles(given, options);
+  const place = unpacked ? await configured(unpacked, config) : given;
   const found = await recognise(place, options);
   if (!found) throw await nothingIn(place);
   return found;

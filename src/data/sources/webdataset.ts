@@ -3,12 +3,12 @@
 import { relative, resolve, sep } from 'node:path';
 import { WhisperError } from '../../errors.js';
 import type { RandomAccessFile } from '../../files/random-access.js';
+import { type TarEntry, tarEntries } from '../../files/tar.js';
 import type { Row } from '../dataset.js';
 import { type Columns, pickColumn, pickTextColumns, textsOf } from './columns.js';
 import { type DataFiles, localFiles, nameOf } from './files.js';
 import type { Format } from './format.js';
 import { findShards, joinShards, type Shards, shardsByName } from './shards.js';
-import { type TarEntry, tarEntries } from './tar.js';
 import { type TarRow, type TarRows, tarSource } from './tar-rows.js';
 
 const audioEndings = ['mp3', 'wav', 'flac', 'ogg', 'opus', 'm4a', 'webm'];

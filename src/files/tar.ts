@@ -1,8 +1,8 @@
 // Tar archives: the files in them with their byte offsets, so that reading can go on at any of them, which libraries that
 // read tar as a stream cannot. Layout: POSIX.1-1988 (ustar), POSIX.1-2001 (pax), GNU tar's long names and large sizes.
-import { WhisperError } from '../../errors.js';
-import type { RandomAccessFile } from '../../files/random-access.js';
-import { cursorError } from '../dataset.js';
+
+import { WhisperError } from '../errors.js';
+import type { RandomAccessFile } from './random-access.js';
 
 const block = 512;
 /** A header with a name or with attributes is no longer; without a limit a damaged size would be read into memory. */
@@ -106,7 +106,11 @@ async function readHeader(file: RandomAccessFile, at: number, begins: number): P
   if (at + block > file.size) {
     // Many writers leave the two empty blocks at the end out.
     if (at === file.size) return undefined;
-    if (at > file.size) throw cursorError(file.name, `it has only ${file.size} bytes; it has changed`);
+    if (at > file.size)
+      fail(
+        file,
+        `cannot go on reading: it has only ${file.size} bytes, not the ${at} that were there: the file has changed`,
+      );
     fail(file, `the archive is cut off: ${file.size - at} bytes of a header at byte ${at}`);
   }
   const header = await file.read(at, at + block);
@@ -116,7 +120,7 @@ async function readHeader(file: RandomAccessFile, at: number, begins: number): P
   }
   if (!checksumFits(header)) {
     if (at === begins && at > 0)
-      throw cursorError(file.name, `no entry begins at byte ${at}; the file has changed`);
+      fail(file, `cannot go on reading: no entry begins at byte ${at}; the file has changed`);
     const gzip = at === 0 && header[0] === 0x1f && header[1] === 0x8b;
     fail(
       file,
