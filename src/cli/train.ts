@@ -1,4 +1,5 @@
 // whisper-tune train: the fine-tuning event's script, flag for flag.
+import { readMixture } from '../data/mixture.js';
 import { WhisperError } from '../errors.js';
 import type { Whisper } from '../model/whisper.js';
 import type { TrainingListener } from '../report/listener.js';
@@ -21,7 +22,7 @@ import { evaluationMetrics, type Metrics, writeResults } from '../train/results.
 import { Trainer } from '../train/trainer.js';
 import { type Command, commonOptions, type Invocation, type Terminal, writeJson } from './command.js';
 import { spellFlag } from './flags.js';
-import { choosePrecision, loadModel, noticeLanguage, openSplit, withModel } from './model.js';
+import { choosePrecision, loadModel, noticeLanguage, openMixed, openSplit, withModel } from './model.js';
 
 const options = {
   ...modelOptions,
@@ -54,24 +55,27 @@ async function run(given: Given): Promise<number> {
   }
   checkTogether(options, spellFlag);
   checkLossScale(options, choosePrecision(options), spellFlag);
-  const open = (split: string) =>
-    openSplit(
-      options.datasetName,
-      split,
-      {
-        config: options.datasetConfigName,
-        text: options.textColumnName,
-        audio: options.audioColumnName,
-        language: options.languageColumnName,
-        task: options.taskColumnName,
-        prompt: options.promptColumnName,
-        cacheSize: options.dataCacheSize,
-      },
-      given,
-    );
+  const selection = {
+    config: options.datasetConfigName,
+    text: options.textColumnName,
+    audio: options.audioColumnName,
+    language: options.languageColumnName,
+    task: options.taskColumnName,
+    prompt: options.promptColumnName,
+    cacheSize: options.dataCacheSize,
+  };
+  const open = (split: string) => {
+    if (options.datasetName !== undefined) return openSplit(options.datasetName, split, selection, given);
+    const why = options.datasetMixture === undefined ? '' : ': the evaluation set is not mixed';
+    throw new WhisperError('ERR_INVALID_ARGUMENT', `--dataset_name is required${why}`);
+  };
+  const openTraining = () =>
+    options.datasetMixture === undefined
+      ? open(options.trainSplitName)
+      : openMixed(options.datasetMixture, selection, given);
   // Without --do_train the training split is never read: an evaluation split stands in for it.
   const evalDataset = evaluates ? await open(options.evalSplitName) : undefined;
-  const trainDataset = options.doTrain ? await open(options.trainSplitName) : evalDataset!;
+  const trainDataset = options.doTrain ? await openTraining() : evalDataset!;
   const settings = Object.fromEntries(
     Object.keys(trainerOptions).map((name) => [
       camelCase(name),
@@ -88,7 +92,11 @@ async function run(given: Given): Promise<number> {
       signal: given.signal,
     });
     const listener = await openListeners(
-      { trainer, definitions: trainCommand.options, values: options },
+      {
+        trainer,
+        definitions: trainCommand.options,
+        values: { ...options, datasetName: await namesOf(given) },
+      },
       terminal,
     );
     const results: Metrics = {};
@@ -102,6 +110,13 @@ async function run(given: Given): Promise<number> {
     if (options.json) writeJson(terminal, results);
     return 0;
   });
+}
+
+/** The data sets trained on, or those evaluated on where nothing is trained. */
+async function namesOf({ options }: Given): Promise<string | string[]> {
+  const { datasetName, datasetMixture: mixture } = options;
+  if (mixture === undefined || !options.doTrain) return datasetName!;
+  return (await readMixture(mixture)).datasets.map(({ name }) => name);
 }
 
 function openModel(given: Given): Promise<Whisper> {

@@ -9,6 +9,8 @@ import { augmentationOf } from './augmentation.js';
 import type { NoticeEvent } from './events.js';
 import type { RunState, SavedRun } from './state.js';
 
+export { preparedData } from './prepared.js';
+
 export interface TrainingData {
   model: Whisper;
   source: Source;

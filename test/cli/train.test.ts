@@ -212,3 +212,21 @@ describe('train', () => {
     expect(existsSync(at('from-json', 'model.safetensors'))).toBe(true);
   });
 });
+
+describe('train on a mixture', () => {
+  it('mixes data sets, and asks for one to evaluate on', async () => {
+    const { writeFileSync } = await import('node:fs');
+    const entry = { name: at('data'), language: 'en' };
+    writeFileSync(at('mixture.json'), JSON.stringify([entry, { ...entry, split: 'train[:3]' }]));
+    const flags = [
+      `--model_name_or_path=${at('model')}`,
+      `--output_dir=${at('mixed')}`,
+      `--dataset_mixture=${at('mixture.json')}`,
+      ...['--do_train', '--max_steps=2', '--per_device_train_batch_size=4', '--language=en'],
+    ];
+    expect(await run('train', ...flags)).toMatchObject({ code: 0 });
+    const { code, err } = await run('train', ...flags, '--do_eval');
+    expect(code).toBe(2);
+    expect(err).toContain('--dataset_name is required: the evaluation set is not mixed');
+  });
+});

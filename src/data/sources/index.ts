@@ -6,6 +6,7 @@ import { fileError, WhisperError } from '../../errors.js';
 import { cacheFolder } from '../../files/cache-folder.js';
 import { HubError, type HubOverrides, type Repository } from '../../hub/index.js';
 import type { Source } from '../dataset.js';
+import { mapRows } from '../map-rows.js';
 import { type CombineOptions, combineSplits } from '../splits.js';
 import { unpackedFiles } from './archives.js';
 import { audioFolder } from './audio-folder.js';
@@ -171,16 +172,22 @@ export async function openDataset(path: string, options: OpenDatasetOptions = {}
   });
   const name = place.files.describe(place.file ?? '');
   const names = [...splits.keys()];
+  // Rows of other columns are other rows, of which neither a name nor a version says anything.
+  const selected = async (open: (columns: Columns) => Promise<Source>): Promise<Source> => {
+    const source = await open(columns);
+    const chosen = Object.values(columns).some((column) => column !== undefined);
+    return chosen ? mapRows(source, (row) => row, JSON.stringify(columns)) : source;
+  };
   if (split === undefined) {
     const openers = [...new Set(splits.values())];
-    if (openers.length === 1) return openers[0]!(columns);
+    if (openers.length === 1) return selected(openers[0]!);
     throw new WhisperError('ERR_DATA', `${name} has several splits; say which: ${names.join(', ')}`);
   }
   return combineSplits(
     split,
     async (wanted) => {
       const open = findSplit(splits, wanted);
-      if (open) return open(columns);
+      if (open) return selected(open);
       throw new WhisperError(
         'ERR_DATA',
         `the ${format.name} ${name} has no split "${wanted}"; it has: ${names.join(', ')}`,

@@ -1,15 +1,26 @@
 // Options that say which data is read.
 import { SIZE_FORM } from '../memory/bytes.js';
-import { required, string } from '../option.js';
+import { string } from '../option.js';
 
 /** Which data. */
 export const datasetOptions = {
-  dataset_name: required(
+  dataset_name: string(
     'data set: a folder, a manifest or archive, or one on the Hub (owner/name, owner/name@revision)',
+    undefined,
+  ),
+  dataset_mixture: string(
+    'file that lists the data sets to train on and how they are mixed (YAML or JSON), in place of dataset_name and train_split_name',
+    undefined,
   ),
   dataset_config_name: string('configuration of the data set, or a folder in it, as a language', undefined),
-  train_split_name: string('split to train on; a+b is one after the other', 'train'),
-  eval_split_name: string('split to evaluate on; a+b is one after the other', 'test'),
+  train_split_name: string(
+    'split to train on, or a slice as train[:10%]; a+b is one after the other',
+    'train',
+  ),
+  eval_split_name: string(
+    'split to evaluate on, or a slice as test[:500]; a+b is one after the other',
+    'test',
+  ),
   audio_column_name: string('column with the audio (default: found by its name)', undefined),
   text_column_name: string('column with the text (default: found by its name)', undefined),
   language_column_name: string(
