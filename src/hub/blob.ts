@@ -43,10 +43,7 @@ export async function downloadBlob(
   signal: AbortSignal,
 ): Promise<void> {
   for (let other = coming.get(blob); other; other = coming.get(blob)) await other.catch(() => {});
-  if ((await sizeOf(blob)) === file.size) {
-    onBytes(file.size);
-    return;
-  }
+  // No wait between having found none and being one.
   const own = load(repository, file, blob, settings, onBytes, signal);
   coming.set(blob, own);
   try {
@@ -64,6 +61,10 @@ async function load(
   onBytes: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<void> {
+  if ((await sizeOf(blob)) === file.size) {
+    onBytes(file.size);
+    return;
+  }
   await makeFolder(dirname(blob));
   const remote = new RemoteBytes(repository, file, settings, signal);
   const retries = { ...settings.retries, attempts: Math.min(MOST_DOWNLOADS, settings.retries.attempts) };

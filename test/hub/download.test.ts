@@ -1,13 +1,25 @@
 // Downloads into the cache, and reads by ranges: whole and right whatever the line does.
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   downloadFiles,
   type HubFile,
   listFiles,
   openHubFile,
+  type Progress,
   resolveRepository,
 } from '../../src/hub/index.js';
 import { type Fault, type Hub, startHub } from '../helpers/hub-server.js';
@@ -78,6 +90,213 @@ describe('a download', () => {
     expect(blobs().filter((name) => name.endsWith('.incomplete'))).toEqual([]);
     expect(hub.faults.map(({ times }) => times)).toEqual(hub.faults.map(() => 0));
   });
+});
+
+describe('a download that was there before', () => {
+  it('asks for no byte again, also of a commit that shares files', async () => {
+    await download();
+    hub.repository('some/model').commit({ 'config.json': '{"a": 2}' });
+    hub.requests.length = 0;
+    const folder = await download();
+    expect(asked(/resolve|storage/).map(({ path }) => path.split('/').at(-1))).toEqual(['config.json']);
+    expect(readFileSync(join(folder, 'config.json'), 'utf8')).toBe('{"a": 2}');
+    expect(readFileSync(join(folder, 'model.safetensors')).equals(weights)).toBe(true);
+    expect(readdirSync(join(folder, '..'))).toHaveLength(2);
+  });
+
+  it('is all there is offline', async () => {
+    const folder = await download();
+    hub.requests.length = 0;
+    const offline = hub.settings(cache, { offline: true });
+    expect(await downloadFiles(model, () => true, offline)).toBe(folder);
+    const pinned = { ...model, revision: basename(folder) };
+    expect(await downloadFiles(pinned, () => true, offline)).toBe(folder);
+    const missing = downloadFiles(model, (path) => path === 'other.bin', offline);
+    await expect(missing).rejects.toThrow(
+      /^cannot find the files of the model some\/model: \S+ has none of those/,
+    );
+    const { repository } = await resolveRepository(model, offline);
+    const etag = basename(readlinkSync(join(folder, 'model.safetensors')));
+    const file = await openHubFile(
+      repository,
+      { path: 'model.safetensors', size: weights.length, etag },
+      offline,
+    );
+    expect(Buffer.from(await file.read(7, 9)).equals(weights.subarray(7, 9))).toBe(true);
+    await file.close();
+    const other = { path: 'x', size: 1, etag: 'f'.repeat(40) };
+    await expect(openHubFile(repository, other, offline)).rejects.toThrow(
+      /^cannot read x of the model some\/model: offline/,
+    );
+    expect(hub.requests).toEqual([]);
+  });
+
+  it('stands in with a notice for a server that does not answer', async () => {
+    const folder = await download();
+    const notices: string[] = [];
+    hub.faults.push({ kind: 'status', status: 500, on: /./, times: 99 });
+    const settings = hub.settings(cache, { notice: (line) => notices.push(line) });
+    expect(await downloadFiles(model, () => true, settings)).toBe(folder);
+    expect(notices).toEqual([
+      expect.stringMatching(
+        /^cannot find the model some\/model: \S+ answered 500 \(tried 2 times\): using what the cache has of main, commit [0-9a-f]{7}$/,
+      ),
+    ]);
+  });
+});
+
+describe('a download that broke off', () => {
+  /** Ends a download after some bytes of the weights and returns what is left of it. */
+  async function breakOff(): Promise<string> {
+    hub.faults.push({ kind: 'drop', after: 100_000, on: STORAGE });
+    hub.faults.push({ kind: 'status', status: 500, on: STORAGE, times: 4 });
+    await expect(download()).rejects.toThrow(
+      /^cannot read model\.safetensors of the model some\/model: .* \(tried 5 times\)$/,
+    );
+    hub.requests.length = 0;
+    const left = blobs().filter((name) => name.endsWith('.incomplete'));
+    expect(left).toEqual([expect.stringMatching(/^[0-9a-f]{64}\.[0-9a-f]{16}\.incomplete$/)]);
+    const path = join(cache, 'models--some--model', 'blobs', left[0]!);
+    const came = readFileSync(path);
+    expect(came.length).toBeGreaterThan(0);
+    expect(came.equals(weights.subarray(0, came.length))).toBe(true);
+    // How much comes of a connection that breaks is chance.
+    writeFileSync(path, weights.subarray(0, 100_000));
+    return path;
+  }
+  const ranges = () => asked(STORAGE).map(({ range }) => range);
+
+  it('goes on where it broke', async () => {
+    await breakOff();
+    const folder = await download();
+    expect(ranges()).toEqual(['bytes=100000-299999']);
+    expect(readFileSync(join(folder, 'model.safetensors')).equals(weights)).toBe(true);
+    expect(blobs().filter((name) => name.endsWith('.incomplete'))).toEqual([]);
+  });
+
+  it('goes on with what a process left that has ended, the longest there is', async () => {
+    const left = await breakOff();
+    const [etag] = basename(left).split('.') as [string];
+    const at = (mark: string) => join(dirname(left), `${etag}${mark}.incomplete`);
+    const host = basename(left).split('.')[1]!.slice(0, 4);
+    const ended = spawnSync(process.execPath, ['-e', '']).pid.toString(16).padStart(8, '0');
+    renameSync(left, at(`.${host}${ended}0000`));
+    writeFileSync(at(`.${host}${ended}0001`), weights.subarray(0, 90_000));
+    const folder = await download();
+    expect(ranges()).toEqual(['bytes=100000-299999']);
+    expect(readFileSync(join(folder, 'model.safetensors')).equals(weights)).toBe(true);
+    expect(blobs().filter((name) => name.endsWith('.incomplete'))).toEqual([]);
+  });
+
+  it('leaves alone what a living process writes, and what huggingface_hub may', async () => {
+    const left = await breakOff();
+    const [etag] = basename(left).split('.') as [string];
+    const host = basename(left).split('.')[1]!.slice(0, 4);
+    const alive = process.ppid.toString(16).padStart(8, '0');
+    const names = [
+      `${etag}.${host}${alive}0000.incomplete`,
+      `${etag}.incomplete`,
+      `${etag}.12345678.incomplete`,
+    ];
+    rmSync(left);
+    for (const name of names) writeFileSync(join(dirname(left), name), weights.subarray(0, 50_000));
+    await download();
+    expect(ranges()).toEqual(['bytes=0-299999']);
+    expect(
+      blobs()
+        .filter((name) => name.endsWith('.incomplete'))
+        .sort(),
+    ).toEqual(names.sort());
+  });
+
+  it('takes over an old etag.incomplete of huggingface_hub', async () => {
+    const left = await breakOff();
+    const plain = left.replace(/\.[0-9a-f]{16}\.incomplete$/, '.incomplete');
+    renameSync(left, plain);
+    utimesSync(plain, 0, 0);
+    await download();
+    expect(ranges()).toEqual(['bytes=100000-299999']);
+  });
+
+  it('begins anew where what is left is not the beginning of the file', async () => {
+    const left = await breakOff();
+    writeFileSync(left, Buffer.alloc(100_000, 1));
+    const folder = await download();
+    expect(ranges()).toEqual(['bytes=100000-299999', 'bytes=0-299999']);
+    expect(readFileSync(join(folder, 'model.safetensors')).equals(weights)).toBe(true);
+  });
+
+  it('is kept when it is cancelled, and its progress goes on from there', async () => {
+    const stop = new AbortController();
+    hub.faults.push({ kind: 'trickle', bytes: 10_000, on: STORAGE });
+    const cancel = (progress: Progress) => {
+      if (progress.path === 'model.safetensors' && progress.bytes > 100_000) stop.abort();
+    };
+    const cancelled = download({ signal: stop.signal, onProgress: cancel });
+    await expect(cancelled).rejects.toMatchObject({ code: 'ERR_CANCELLED' });
+    hub.requests.length = 0;
+    const told: Progress[] = [];
+    await download({ onProgress: (progress: Progress) => told.push(progress) });
+    expect(Number(/^bytes=(\d+)-/.exec(ranges()[0]!)![1])).toBeGreaterThan(90_000);
+    expect(told.at(-1)).toMatchObject({ bytes: 300_009, total: 300_009 });
+    const bytes = told.map((progress) => progress.bytes);
+    expect(bytes).toEqual([...bytes].sort((a, b) => a - b));
+  });
+});
+
+describe('a wrong content', () => {
+  it('is loaded again', async () => {
+    hub.faults.push({ kind: 'corrupt', on: STORAGE }, { kind: 'corrupt', on: /resolve.*config/ });
+    const folder = await download();
+    expect(readFileSync(join(folder, 'model.safetensors')).equals(weights)).toBe(true);
+    expect(readFileSync(join(folder, 'config.json'), 'utf8')).toBe('{"a": 1}');
+    expect(asked(STORAGE)).toHaveLength(2);
+  });
+
+  it('never gets the file’s name', async () => {
+    hub.faults.push({ kind: 'corrupt', on: STORAGE, times: 99 });
+    await expect(download()).rejects.toThrow(
+      /^cannot download model\.safetensors of the model some\/model: its content has the checksum [0-9a-f]{64}, expected [0-9a-f]{64} \(tried 3 times\)$/,
+    );
+    expect(blobs().filter((name) => name.length >= 64)).toEqual([]);
+  });
+});
+
+describe('at the same time', () => {
+  it('two downloads of one process load a file once', async () => {
+    const [a, b] = await Promise.all([download(), download()]);
+    expect(a).toBe(b);
+    expect(asked(STORAGE)).toHaveLength(1);
+  });
+
+  it('two processes load it each for themselves, and both have it whole', async () => {
+    hub.faults.push({ kind: 'trickle', bytes: 20_000, on: STORAGE, times: 2 });
+    const hubModule = new URL('../../dist/hub/index.js', import.meta.url);
+    const script = `
+      import { downloadFiles, hubSettings } from ${JSON.stringify(hubModule.href)};
+      await downloadFiles({ type: 'model', id: 'some/model' }, () => true, hubSettings());`;
+    const environment = { ...process.env, ...hub.environment(cache), HF_HUB_CACHE: cache };
+    const start = () =>
+      spawn(process.execPath, ['--input-type=module', '-e', script], { env: environment, stdio: 'inherit' });
+    const ends = await Promise.all([start(), start()].map((child) => once(child, 'exit')));
+    expect(ends.map(([code]) => code)).toEqual([0, 0]);
+    const folder = await download();
+    expect(readFileSync(join(folder, 'model.safetensors')).equals(weights)).toBe(true);
+    expect(blobs().filter((name) => name.endsWith('.incomplete'))).toEqual([]);
+  });
+});
+
+it('pages of a long list of files are read to the end, and odd names too', async () => {
+  await hub.close();
+  const files = Object.fromEntries(['a b#?%.txt', 'ö/ü.txt', 'c', 'd', 'e'].map((name) => [name, name]));
+  hub = await startHub({ repositories: [{ id: 'some/model', files }], pageSize: 2 });
+  const folder = await download();
+  for (const name of Object.keys(files)) expect(readFileSync(join(folder, name), 'utf8')).toBe(name);
+});
+
+it('a repository cannot write outside of its snapshot', async () => {
+  hub.repository('some/model').commit({ '../../escape.txt': 'x' });
+  await expect(download()).rejects.toThrow(/it names a file "\.\.\/\.\.\/escape\.txt"$/);
 });
 
 describe('a read by ranges', () => {
