@@ -2,14 +2,16 @@
 import { fileError, WhisperError } from '../errors.js';
 import { pushFiles } from '../hub/index.js';
 import { hubTarget } from '../report/hub-target.js';
-import { CountReport } from '../report/progress.js';
 import { folderFiles } from '../report/push-files.js';
+import { TransferReport } from '../report/transfer.js';
 import { string } from '../train/option.js';
-import { hubTargetOptions } from '../train/options/hub.js';
+import { pushTargetOptions } from '../train/options/hub.js';
+import { hubOptions } from '../train/options/model.js';
 import { type Command, commonOptions, type Invocation, writeJson } from './command.js';
 
 const options = {
-  ...hubTargetOptions,
+  ...pushTargetOptions,
+  token: hubOptions.token,
   message: string('first line of the commit', 'Upload by whisper-tune'),
   ...commonOptions,
 };
@@ -32,21 +34,18 @@ async function run({ options, positionals, terminal, signal }: Given): Promise<n
   });
   if (files.length === 0) throw new WhisperError('ERR_FILE', `${folder} has nothing to push`);
   const target = hubTarget(folder, options, (line) => terminal.err(`${line}\n`));
-  let count: CountReport | undefined;
+  const report = new TransferReport(terminal, `pushing ${folder}`);
   try {
     const { url, commit } = await pushFiles(target.repository, files, target.settings, {
       message: options.message,
       private: target.private,
       signal,
-      onProgress: ({ bytes, total }) => {
-        count ??= new CountReport(terminal, 'megabytes', Math.ceil(total / 1e6));
-        count.tell(Math.ceil(bytes / 1e6));
-      },
+      onProgress: (progress) => report.tell(progress),
     });
     if (options.json) writeJson(terminal, { url, commit });
     else terminal.out(`${url}\n`);
   } finally {
-    count?.close();
+    report.close();
   }
   return 0;
 }

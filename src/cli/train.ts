@@ -16,10 +16,11 @@ import {
 } from '../train/arguments.js';
 import { checkLossScale, checkTogether } from '../train/checks.js';
 import { camelCase } from '../train/option.js';
-import { hubOptions } from '../train/options/hub.js';
+import { pushOptions } from '../train/options/hub.js';
 import { reportOptions } from '../train/options/reports.js';
 import { evaluationMetrics, type Metrics, writeResults } from '../train/results.js';
 import { Trainer } from '../train/trainer.js';
+import { findCheckpoint } from './checkpoint.js';
 import { type Command, commonOptions, type Invocation, type Terminal, writeJson } from './command.js';
 import { spellFlag } from './flags.js';
 import { choosePrecision, loadModel, noticeLanguage, openMixed, openSplit, withModel } from './model.js';
@@ -32,7 +33,7 @@ const options = {
   ...phaseOptions,
   ...trainingOptions,
   ...reportOptions,
-  ...hubOptions,
+  ...pushOptions,
   ...commonOptions,
 };
 
@@ -82,10 +83,12 @@ async function run(given: Given): Promise<number> {
       options[camelCase(name) as keyof typeof options],
     ]),
   );
+  const resumeFromCheckpoint = await findCheckpoint(options.resumeFromCheckpoint, options.outputDir, given);
   return withModel(openModel(given), terminal, async (model) => {
     noticeLanguage(model, options.language, terminal);
     const trainer = new Trainer(model, {
       ...settings,
+      resumeFromCheckpoint,
       outputDir: options.outputDir,
       trainDataset,
       evalDataset,

@@ -2,20 +2,20 @@
 import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type PushFile, pushFiles } from '../hub/index.js';
-import { formatBytes } from '../train/memory/bytes.js';
 import type { Values } from '../train/option.js';
-import type { hubOptions } from '../train/options/hub.js';
+import type { pushOptions } from '../train/options/hub.js';
 import type { Trainer } from '../train/trainer.js';
 import { type HubTarget, hubTarget, openTarget } from './hub-target.js';
 import type { RunEvent, TrainingListener } from './listener.js';
 import { checkpointFiles, modelFiles, outputFiles, reportFiles, stageFiles } from './push-files.js';
+import { TransferReport } from './transfer.js';
 
-type HubOptions = Values<typeof hubOptions>;
+type PushRunOptions = Values<typeof pushOptions> & { token?: string | undefined };
 
 /** Pushes what a run writes. One push goes on at a time; what fails is said, and the next one brings it. */
 export class HubPush implements TrainingListener {
   readonly #trainer: Trainer;
-  readonly #options: HubOptions;
+  readonly #options: PushRunOptions;
   readonly #target: HubTarget;
   /** Of the event files. */
   readonly #events: string | undefined;
@@ -32,7 +32,7 @@ export class HubPush implements TrainingListener {
 
   private constructor(
     trainer: Trainer,
-    options: HubOptions,
+    options: PushRunOptions,
     target: HubTarget,
     events: string | undefined,
     line: (text: string) => void,
@@ -52,7 +52,7 @@ export class HubPush implements TrainingListener {
    */
   static async open(
     trainer: Trainer,
-    options: HubOptions,
+    options: PushRunOptions,
     events: string | undefined,
     line: (text: string) => void,
   ): Promise<HubPush> {
@@ -143,16 +143,12 @@ export class HubPush implements TrainingListener {
 
   async #send(message: string, files: readonly PushFile[]): Promise<string> {
     const { repository, settings, private: isPrivate } = this.#target;
-    let told = 0;
+    const report = new TransferReport({ err: (text) => this.#line(text.trimEnd()) }, 'pushing');
     const { url } = await pushFiles(repository, files, settings, {
       message,
       private: isPrivate,
-      onProgress: ({ bytes, total }) => {
-        const tenth = Math.floor((10 * bytes) / total);
-        if (!this.#closing || tenth <= told) return;
-        told = tenth;
-        this.#line(`pushing: ${formatBytes(bytes)} of ${formatBytes(total)}`);
-      },
+      // While the model is trained nobody asks how far it is.
+      onProgress: (progress) => this.#closing && report.tell(progress),
     });
     return url;
   }

@@ -12,7 +12,7 @@ import {
   whoAmI,
 } from '../hub/index.js';
 import type { Values } from '../train/option.js';
-import type { hubTargetOptions } from '../train/options/hub.js';
+import type { pushTargetOptions } from '../train/options/hub.js';
 
 export interface HubTarget {
   repository: Repository;
@@ -28,10 +28,10 @@ export interface HubTarget {
  */
 export function hubTarget(
   folder: string,
-  options: Values<typeof hubTargetOptions>,
+  options: Values<typeof pushTargetOptions> & { token?: string | undefined },
   notice: (line: string) => void,
 ): HubTarget {
-  const { hubModelId, pushToHubOrganization: owner, hubToken: token, hubRevision: revision } = options;
+  const { hubModelId, pushToHubOrganization: owner, hubRevision: revision } = options;
   const name = hubModelId ?? basename(resolve(folder));
   const id = owner !== undefined && !name.includes('/') ? `${owner}/${name}` : name;
   const repository = parseRepository(id, 'model');
@@ -44,7 +44,7 @@ export function hubTarget(
   }
   return {
     repository: { ...repository, ...(revision !== undefined && { revision }) },
-    settings: hubSettings({ token, notice }),
+    settings: hubSettings({ token: options.hubToken ?? options.token, notice }),
     private: options.hubPrivateRepo,
   };
 }

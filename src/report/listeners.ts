@@ -1,7 +1,7 @@
 // The listeners of a training run, made from its options.
 import { WhisperError } from '../errors.js';
 import { camelCase, type Options, type Values } from '../train/option.js';
-import type { hubOptions } from '../train/options/hub.js';
+import type { pushOptions } from '../train/options/hub.js';
 import type { reportOptions } from '../train/options/reports.js';
 import type { Trainer } from '../train/trainer.js';
 import type { CardOptions } from './card-facts.js';
@@ -33,7 +33,7 @@ export interface ReportedRun {
   trainer: Trainer;
   /** The options of the command, and what they are now. */
   definitions: Options;
-  values: Values<typeof reportOptions> & Values<typeof hubOptions> & CardOptions;
+  values: Values<typeof reportOptions> & Values<typeof pushOptions> & CardOptions;
 }
 
 /**

@@ -1,6 +1,6 @@
 // The checkpoint-N folders of a run: written, found again, rotated, and the best of them.
 import { access, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { BatchesState } from '../data/batches.js';
 import { WhisperError } from '../errors.js';
 import { sortedJson } from '../files/json.js';
@@ -32,6 +32,7 @@ export class Checkpoints {
   readonly #options: TrainingArguments;
   /** Of the last one written or resumed from. */
   #last: CheckpointFolder | undefined;
+  #lostBest: string | undefined;
 
   constructor(model: Whisper, options: TrainingArguments) {
     this.#model = model;
@@ -41,6 +42,11 @@ export class Checkpoints {
   /** The last one written, or resumed from. */
   get last(): CheckpointFolder | undefined {
     return this.#last;
+  }
+
+  /** The best checkpoint of the run that is resumed, where it is nowhere to be found. */
+  get lostBest(): string | undefined {
+    return this.#lostBest;
   }
 
   /**
@@ -61,6 +67,7 @@ export class Checkpoints {
     }
     const run = await readRunState(folder);
     this.#last = { path: folder, step: run.state.step };
+    await this.#findBest(run.state, folder);
     return run;
   }
 
@@ -99,12 +106,27 @@ export class Checkpoints {
 
   /** Loads the weights of the best checkpoint, and says where it is. */
   async loadBest(run: RunState): Promise<string | undefined> {
-    if (run.bestCheckpoint === undefined) return undefined;
-    // The output folder may have moved since the checkpoint was noted.
-    const moved = join(this.#options.outputDir, basename(run.bestCheckpoint));
-    const folder = (await isFolder(run.bestCheckpoint)) ? run.bestCheckpoint : moved;
+    const { bestCheckpoint: folder } = run;
+    if (folder === undefined) return undefined;
     if (run.bestStep !== run.step) await this.#model.native.load(await weightFiles(folder));
     return folder;
+  }
+
+  /** The best checkpoint may have moved since it was noted, or have been left behind on another machine. */
+  async #findBest(run: RunState, resumed: string): Promise<void> {
+    const noted = run.bestCheckpoint;
+    if (noted === undefined) return;
+    const name = basename(noted);
+    const moved = [noted, join(this.#options.outputDir, name), join(dirname(resumed), name)];
+    for (const path of run.bestStep === run.step ? [...moved, resumed] : moved) {
+      if (!(await isFolder(path))) continue;
+      run.bestCheckpoint = path;
+      return;
+    }
+    this.#lostBest = noted;
+    run.bestMetric = undefined;
+    run.bestStep = undefined;
+    run.bestCheckpoint = undefined;
   }
 
   #noteBest(run: RunState, path: string, metrics: Metrics | undefined): boolean {
@@ -175,7 +197,9 @@ async function findResume(
       if (!last) throw new WhisperError('ERR_FILE', `cannot resume: ${outputDir} has no checkpoint`);
       return complete(last);
     }
-    return complete(resume);
+    // Also by its name in the output folder, as last-checkpoint of a pulled copy.
+    const inside = join(outputDir, resume);
+    return complete(!(await isFolder(resume)) && (await isFolder(inside)) ? inside : resume);
   }
   if (overwrite) return undefined;
   if (last) return complete(last);
@@ -184,7 +208,8 @@ async function findResume(
   if (names.some((name) => name !== 'runs' && name !== '.gitignore')) {
     throw new WhisperError(
       'ERR_FILE',
-      `output_dir ${outputDir} is not empty and has no checkpoint to resume from: choose another, or overwrite_output_dir`,
+      `output_dir ${outputDir} is not empty and has no checkpoint to resume from: choose another, or overwrite_output_dir` +
+        (names.includes('last-checkpoint') ? ', or resume_from_checkpoint last-checkpoint' : ''),
     );
   }
   return undefined;

@@ -125,6 +125,13 @@ export class Trainer {
     if (changed.length > 0) {
       yield { type: 'notice', message: `options differ from the checkpoint's: ${changed.join(', ')}` };
     }
+    const { lostBest } = this.#checkpoints;
+    if (lostBest !== undefined) {
+      yield {
+        type: 'notice',
+        message: `the best checkpoint, ${lostBest}, is not there: the best is looked for anew`,
+      };
+    }
     const stream = trainingBatches(this.#data, options.ignoreDataSkip ? undefined : saved?.data);
     try {
       stream.begin();

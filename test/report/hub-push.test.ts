@@ -7,7 +7,7 @@ import { main } from '../../src/cli/main.js';
 import { fromIterable } from '../../src/data/index.js';
 import { openListeners } from '../../src/report/listeners.js';
 import { resolveOptions } from '../../src/train/option.js';
-import { hubOptions } from '../../src/train/options/hub.js';
+import { pushOptions } from '../../src/train/options/hub.js';
 import { reportOptions } from '../../src/train/options/reports.js';
 import { Trainer, type TrainerOptions } from '../../src/train/trainer.js';
 import { type Hub, type HubRepository, READ_TOKEN, startHub, WRITE_TOKEN } from '../helpers/hub-server.js';
@@ -69,13 +69,13 @@ async function train({
   let text = '';
   const values = {
     ...resolveOptions(reportOptions, {}),
-    ...resolveOptions(hubOptions, { push_to_hub: true, hub_always_push: true, ...hub }),
+    ...resolveOptions(pushOptions, { push_to_hub: true, hub_always_push: true, ...hub }),
     modelNameOrPath: 'openai/whisper-tiny',
     datasetName: 'somebody/clips',
     trainSplitName: 'train',
     evalSplitName: 'test',
   };
-  const definitions = { ...reportOptions, ...hubOptions };
+  const definitions = { ...reportOptions, ...pushOptions };
   const listener = await openListeners({ trainer, definitions, values }, { err: (more) => (text += more) });
   try {
     for await (const event of trainer.train()) {

@@ -2,7 +2,7 @@
 import { boolean, choice, string } from '../option.js';
 
 /** Where to: also options of the push command. */
-export const hubTargetOptions = {
+export const pushTargetOptions = {
   hub_model_id: string(
     'repository on the Hub, as owner/name or name; default: the name of the output folder',
     undefined,
@@ -10,15 +10,19 @@ export const hubTargetOptions = {
   ),
   push_to_hub_organization: string('owner of a repository whose name says none', undefined),
   hub_revision: string('branch to push to, which must be there; default: main', undefined),
-  hub_token: string('token with the right to write; default: HF_TOKEN, or that of hf auth login', undefined, {
-    aliases: ['push_to_hub_token'],
-  }),
+  hub_token: string(
+    'token with the right to write; default: token, HF_TOKEN, or that of hf auth login',
+    undefined,
+    {
+      aliases: ['push_to_hub_token'],
+    },
+  ),
   hub_private_repo: boolean('make the repository private, where it is made now', undefined),
 };
 
-export const hubOptions = {
+export const pushOptions = {
   push_to_hub: boolean('push the model to the Hub', false),
-  ...hubTargetOptions,
+  ...pushTargetOptions,
   hub_strategy: choice(
     'what is pushed when: end: the model at the end; every_save: also at every checkpoint; checkpoint: with it, as ' +
       'last-checkpoint, what training goes on from; all_checkpoints: all of them',

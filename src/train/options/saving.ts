@@ -20,6 +20,9 @@ export const savingOptions = {
     'train into a folder that is not empty, from the start; without it training resumes from the last checkpoint there',
     false,
   ),
-  resume_from_checkpoint: string('checkpoint folder to go on from, or true for the last one', undefined),
+  resume_from_checkpoint: string(
+    'checkpoint to go on from: true for the last one, a folder, or owner/name for the last-checkpoint of a model on the Hub',
+    undefined,
+  ),
   ignore_data_skip: boolean('resume with the data from its start, not where the checkpoint was', false),
 };
