@@ -11,6 +11,13 @@ export { fromIterable, type UserRow, type UserRows } from './data/sources/iterab
 export { type ErrorCode, WhisperError } from './errors.js';
 export { type AlignedUnit, align, type EditCounts } from './evaluate/alignment.js';
 export {
+  type BootstrapOptions,
+  type Comparison,
+  compare,
+  type Interval,
+  Tallies,
+} from './evaluate/bootstrap.js';
+export {
   type EvaluatedRow,
   type EvaluateOptions,
   type Evaluation,

@@ -1,23 +1,32 @@
 // The options of whisper-tune evaluate: those of the fine-tuning event's evaluation script, and its own.
 import { NORMALIZER_NAMES } from '../evaluate/normalizers.js';
-import { precisionOptions } from '../train/arguments.js';
+import { datasetOptions, precisionOptions, rowOptions } from '../train/arguments.js';
 import { boolean, choice, integer, number, required, requiredStrings, string } from '../train/option.js';
+import { hubOptions } from '../train/options/model.js';
 import { commonOptions } from './command.js';
 import type { Group } from './help.js';
 
 const what = {
-  model_id: requiredStrings('folder of the model; several are compared with each other', {
-    aliases: ['model_name_or_path'],
-  }),
+  model_id: requiredStrings(
+    'the model: a folder, or owner/name or owner/name@revision on the Hub; several are compared with each other',
+    { aliases: ['model_name_or_path'] },
+  ),
   checkpoints: boolean('evaluate every checkpoint-N in the folders of --model_id', false),
-  dataset: required('folder of the data set, or a manifest file', { aliases: ['dataset_name'] }),
-  config: string('sub-folder of the data set, as a language of Common Voice', undefined, {
-    aliases: ['dataset_config_name'],
-  }),
-  split: string('split to evaluate on', 'test'),
+  dataset: required(datasetOptions.dataset_name.help, { aliases: ['dataset_name'] }),
+  config: string(datasetOptions.dataset_config_name.help, undefined, { aliases: ['dataset_config_name'] }),
+  split: string('split to evaluate on, or a slice of one, as test[:10%]', 'test'),
   max_eval_samples: integer('rows to evaluate, from the first; default: all', undefined, { least: 1 }),
-  audio_column_name: string('column with the audio file (default: found by its name)', undefined),
-  text_column_name: string('column with the text (default: found by its name)', undefined),
+  streaming: boolean(
+    'read and decode the data for each model; false decodes it once to disk, for all models and later calls',
+    true,
+  ),
+  audio_column_name: datasetOptions.audio_column_name,
+  text_column_name: datasetOptions.text_column_name,
+  language_column_name: datasetOptions.language_column_name,
+  task_column_name: datasetOptions.task_column_name,
+  prepared_data_dir: rowOptions.prepared_data_dir,
+  data_cache_size: datasetOptions.data_cache_size,
+  ...hubOptions,
 };
 
 const how = {
@@ -53,6 +62,11 @@ const report = {
   ),
   worst: integer('utterances on the page of the worst', 100, { least: 0 }),
   clip_megabytes: number('megabytes of audio on that page; 0 leaves the clips out', 20, { least: 0 }),
+  push_to_hub: boolean(
+    'put WER and CER into the card of the model on the Hub, and touch nothing else of it',
+    false,
+  ),
+  hub_model_id: string('repository of that card, where --model_id is a folder', undefined),
   predictions: boolean('add every row with its reference and its hypothesis to the JSON', false),
 };
 

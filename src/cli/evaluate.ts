@@ -12,11 +12,13 @@ import { checkpointsOf, folderNames } from '../evaluate/models.js';
 import { EvaluationFolder } from '../evaluate/report.js';
 import { describeRates, type EvaluatedModel, evaluationJson, leftOut } from '../evaluate/summary.js';
 import { writeFiles } from '../model/checkpoint.js';
-import { Whisper } from '../model/whisper.js';
+import type { Whisper } from '../model/whisper.js';
 import { CountReport, describeEvaluation } from '../report/progress.js';
+import { preparedData } from '../train/prepared.js';
 import { type Command, type Invocation, writeJson } from './command.js';
 import { evaluateGroups, evaluateOptions } from './evaluate-options.js';
-import { choosePrecision, noticeLanguage, openSplit, withModel } from './model.js';
+import { cardTargets, pushRates } from './evaluate-push.js';
+import { choosePrecision, loadModel, noticeLanguage, openSplit, withModel } from './model.js';
 
 type Given = Invocation<typeof evaluateOptions>;
 
@@ -39,14 +41,15 @@ async function run(given: Given): Promise<number> {
   const longAudio = longAudioOf(options);
   const precision = choosePrecision(options);
   const names = options.checkpoints ? await checkpointsOf(options.modelId) : options.modelId;
-  const dataset = await openRows(options);
+  const cards = options.pushToHub ? await cardTargets(given, names) : undefined;
+  const dataset = await openRows(given);
   const folders = folderNames(names);
   const several = names.length > 1;
   const evaluated: Evaluated[] = [];
   try {
     for (const [i, name] of names.entries()) {
       const { device, outputDir } = options;
-      const open = Whisper.fromPretrained(name, { device: deviceOf(device), precision, trainable: false });
+      const open = loadModel(name, { device: deviceOf(device), precision, trainable: false }, given);
       const folder = outputDir && several ? join(outputDir, folders[i]!) : outputDir;
       // One model at a time: two may not fit.
       const one = await withModel(open, terminal, (model) =>
@@ -59,6 +62,9 @@ async function run(given: Given): Promise<number> {
     // What has been measured is told even if a later model fails.
     if (several && evaluated.length > 0) await tellLeaderboard(given, evaluated);
     else if (evaluated[0]) tellModel(given, evaluated[0]);
+  }
+  for (const [i, repository] of cards?.repositories.entries() ?? []) {
+    await pushRates(given, evaluated[i]!, repository, cards!.settings);
   }
   return 0;
 }
@@ -84,14 +90,25 @@ function deviceOf(device: string): string {
   return Number(device) < 0 ? 'cpu' : `cuda:${Number(device)}`;
 }
 
-async function openRows(options: Given['options']): Promise<Source> {
+async function openRows(given: Given): Promise<Source> {
+  const { options, terminal, signal } = given;
   const { dataset, split, maxEvalSamples } = options;
-  const source = await openSplit(dataset, split, {
+  const selection = {
     config: options.config,
     text: options.textColumnName,
     audio: options.audioColumnName,
-  });
-  return maxEvalSamples === undefined ? source : take(source, maxEvalSamples);
+    language: options.languageColumnName,
+    task: options.taskColumnName,
+    cacheSize: options.dataCacheSize,
+  };
+  const all = await openSplit(dataset, split, selection, given);
+  const source = maxEvalSamples === undefined ? all : await take(all, maxEvalSamples);
+  const preparing = preparedData(source, options, signal);
+  for (;;) {
+    const { done, value } = await preparing.next();
+    if (done) return value;
+    terminal.err(`${value.message}\n`);
+  }
 }
 
 interface Job {

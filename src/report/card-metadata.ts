@@ -1,9 +1,7 @@
 // The head of a model card: what the Hub reads of a model (huggingface.co/docs/hub/model-cards#model-card-metadata).
 import { parseDocument, stringify } from 'yaml';
 import type { CardFacts } from './model-card.js';
-
-/** The metrics that the Hub's leaderboards know, and how cards write them. */
-const METRICS = { wer: 'Wer', cer: 'Cer' } as const;
+import { METRICS, speechResult } from './model-index.js';
 
 export type Head = Record<string, unknown>;
 
@@ -48,25 +46,13 @@ export function cardHead(facts: CardFacts, earlier: Head = {}): string {
 /** One entry for the data set of the evaluation. The Hub wants task, data set and metrics, all or nothing. */
 function results({ datasets, evalSplit, results }: CardFacts): object[] {
   const [dataset] = datasets;
-  const metrics = Object.entries(METRICS).flatMap(([type, name]) => {
+  const rates = Object.keys(METRICS).flatMap((type) => {
     const value = results?.[`eval_${type}`];
-    return value === undefined ? [] : [{ name, type, value }];
+    return value === undefined ? [] : [[type, value] as const];
   });
-  if (!dataset || metrics.length === 0) return [];
-  const { config } = dataset;
-  return [
-    {
-      task: { name: 'Automatic Speech Recognition', type: 'automatic-speech-recognition' },
-      dataset: {
-        name: [dataset.id ?? dataset.name, config].filter((part) => part !== undefined).join(' '),
-        type: dataset.id ?? dataset.name,
-        ...(config !== undefined && { config }),
-        split: evalSplit,
-        ...(config !== undefined && { args: config }),
-      },
-      metrics,
-    },
-  ];
+  if (!dataset || rates.length === 0) return [];
+  const { id, name, config } = dataset;
+  return [speechResult({ id: id ?? name, config, split: evalSplit }, Object.fromEntries(rates))];
 }
 
 function listed(value: unknown): unknown[] {

@@ -18,8 +18,8 @@ export interface ResultDataset {
   split: string;
 }
 
-/** How cards write the names of metrics. */
-const METRICS: Readonly<Record<string, string>> = { wer: 'Wer', cer: 'Cer' };
+/** The metrics that the Hub's leaderboards know, and how cards write their names. */
+export const METRICS: Readonly<Record<string, string>> = { wer: 'Wer', cer: 'Cer' };
 
 /** A result of speech recognition. @param rates in percent, by the metric's type: `wer`, `cer` */
 export function speechResult(

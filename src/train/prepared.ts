@@ -15,7 +15,7 @@ const every = 10_000;
  */
 export async function* preparedData(
   source: Source,
-  { streaming, preparedDataDir }: TrainingArguments,
+  { streaming, preparedDataDir }: Pick<TrainingArguments, 'streaming' | 'preparedDataDir'>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<NoticeEvent, Source, void> {
   if (streaming) return source;

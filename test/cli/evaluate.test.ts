@@ -1,7 +1,8 @@
 // evaluate on a tiny model: its numbers, its reports, several models and checkpoints.
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type Hub, READ_TOKEN, startHub, WRITE_TOKEN } from '../helpers/hub-server.js';
 import { wav } from '../helpers/wav.mjs';
 import { makeDataset, makeModel, run, temporaryFolder, tone } from './fixtures.js';
 
@@ -168,5 +169,54 @@ describe('several models', () => {
     expect(out).toMatch(/a, model +[\d.]+ %/);
     expect(err).toMatch(/error: .*broken has no model\.safetensors/);
     expect(existsSync(at('broken', 'evaluation.json'))).toBe(false);
+  });
+});
+
+describe('--push_to_hub', () => {
+  let hub: Hub;
+  beforeAll(async () => {
+    hub = await startHub();
+  });
+  afterAll(() => hub.close());
+  beforeEach(() => {
+    const variables = Object.entries(hub.environment(at('home'), WRITE_TOKEN));
+    for (const [name, value] of variables) vi.stubEnv(name, value);
+  });
+  afterEach(() => vi.unstubAllEnvs());
+
+  it('puts WER and CER into the card of a model on the Hub, and pushes nothing otherwise', async () => {
+    const files = Object.fromEntries(
+      readdirSync(at('a, model')).map((name) => [name, readFileSync(at('a, model', name))]),
+    );
+    const card = '---\nlicense: mit # kept\n---\n# Mine\n';
+    const repository = hub.add({ id: 'tester/tuned', files: { ...files, 'README.md': card } });
+    const flags = [
+      '--model_id=tester/tuned',
+      '--json',
+      '--streaming=False',
+      `--prepared_data_dir=${at('pcm')}`,
+    ];
+    expect((await evaluate(...flags)).code).toBe(0);
+    expect(repository.commits).toHaveLength(1);
+    const { out, err } = await evaluate(...flags, '--push_to_hub');
+    expect(err).toContain(`results pushed to ${hub.url}/tester/tuned`);
+    const changed = repository.read('README.md')!.toString();
+    expect(changed).toMatch(/^---\nlicense: mit # kept\nmodel-index:\n/);
+    expect(changed).toMatch(/\n---\n# Mine\n$/);
+    expect(changed).toContain(`type: wer\n            value: ${Number(JSON.parse(out).wer.toFixed(2))}\n`);
+    expect(changed).toContain('type: data\n');
+    expect(repository.paths).toContain('model.safetensors');
+  });
+
+  it.each([
+    [[], /--push_to_hub: .*a, model is no model on the Hub: name one by --hub_model_id/],
+    [['--hub_model_id=../x'], /\.\.\/x is no model on the Hub/],
+    [['--model_id', 'a', 'b', '--hub_model_id=c/d'], /--hub_model_id names the card of one model/],
+    [['--hub_model_id=tester/tuned', `--token=${READ_TOKEN}`], /--push_to_hub: the token may only read/],
+  ])('is refused before anything is computed: %j', async (flags, message) => {
+    const { code, out, err } = await evaluate('--push_to_hub', ...flags);
+    expect(code).toBeGreaterThan(0);
+    expect(out).toBe('');
+    expect(err.trimEnd().split('\n').at(-1)).toMatch(message);
   });
 });

@@ -15,8 +15,8 @@ export interface Columns {
   promptColumn?: string;
 }
 
-/** Names of text columns in published data sets, in the order they are looked for. */
-export const textColumns = ['text', 'sentence', 'transcription', 'transcript', 'normalized_text'];
+/** Names of text columns in published data sets, in the order in which the fine-tuning event's evaluation script looks. */
+export const textColumns = ['text', 'sentence', 'normalized_text', 'transcript', 'transcription'];
 
 /** A column for each text of a row. */
 export interface TextColumns {
