@@ -15,6 +15,7 @@ import { parseFlags } from './flags.js';
 import { describeGroups } from './help.js';
 import { optimizerCommand } from './optimizer.js';
 import { planCommand } from './plan.js';
+import { preflightCommand } from './preflight.js';
 import { pushCommand } from './push.js';
 import { trainCommand } from './train.js';
 import { transcribeCommand } from './transcribe.js';
@@ -25,6 +26,7 @@ const commands = [
   transcribeCommand,
   pushCommand,
   planCommand,
+  preflightCommand,
   optimizerCommand,
   benchCommand,
   envCommand,

@@ -1,6 +1,6 @@
 // Opening what commands work on: a model and a data set, from their options.
 import { openDataset, type Source } from '../data/index.js';
-import { type MixtureEntry, openMixture } from '../data/mixture.js';
+import type { MixtureEntry } from '../data/mixture.js';
 import { WhisperError } from '../errors.js';
 import { exists } from '../files/folders.js';
 import { type HubOverrides, hubSettings } from '../hub/index.js';
@@ -149,28 +149,24 @@ export async function openSplit(
   }
 }
 
-/** Opens the data sets of a mixture; what an entry does not say is as for a single data set. */
-export function openMixed(
-  path: string,
+/** Opens one data set of a mixture; what its entry does not say is as for a single data set. */
+export function openEntry(
+  entry: MixtureEntry,
   selection: Selection,
-  invocation: Pick<Invocation<typeof hubOptions>, 'options' | 'terminal' | 'signal'> & {
-    options: { seed: number };
-  },
+  invocation: Pick<Invocation<typeof hubOptions>, 'options' | 'terminal' | 'signal'>,
 ): Promise<Source> {
-  const open = (entry: MixtureEntry) =>
-    openSplit(
-      entry.revision === undefined ? entry.name : `${entry.name}@${entry.revision}`,
-      entry.split ?? 'train',
-      {
-        ...selection,
-        config: entry.config,
-        text: entry.text_column ?? selection.text,
-        audio: entry.audio_column ?? selection.audio,
-        language: entry.language_column ?? selection.language,
-      },
-      invocation,
-    );
-  return openMixture(path, open, invocation.options.seed);
+  return openSplit(
+    entry.revision === undefined ? entry.name : `${entry.name}@${entry.revision}`,
+    entry.split ?? 'train',
+    {
+      ...selection,
+      config: entry.config,
+      text: entry.text_column ?? selection.text,
+      audio: entry.audio_column ?? selection.audio,
+      language: entry.language_column ?? selection.language,
+    },
+    invocation,
+  );
 }
 
 /** How far several things are, one after the other. */

@@ -23,7 +23,9 @@ import { Trainer } from '../train/trainer.js';
 import { findCheckpoint } from './checkpoint.js';
 import { type Command, commonOptions, type Invocation, type Terminal, writeJson } from './command.js';
 import { spellFlag } from './flags.js';
-import { choosePrecision, loadModel, noticeLanguage, openMixed, openSplit, withModel } from './model.js';
+import { choosePrecision, loadModel, noticeLanguage, withModel } from './model.js';
+import { tellQuickCheck } from './quick-check.js';
+import { openEvaluation, openTraining } from './training-data.js';
 
 const options = {
   ...modelOptions,
@@ -56,27 +58,9 @@ async function run(given: Given): Promise<number> {
   }
   checkTogether(options, spellFlag);
   checkLossScale(options, choosePrecision(options), spellFlag);
-  const selection = {
-    config: options.datasetConfigName,
-    text: options.textColumnName,
-    audio: options.audioColumnName,
-    language: options.languageColumnName,
-    task: options.taskColumnName,
-    prompt: options.promptColumnName,
-    cacheSize: options.dataCacheSize,
-  };
-  const open = (split: string) => {
-    if (options.datasetName !== undefined) return openSplit(options.datasetName, split, selection, given);
-    const why = options.datasetMixture === undefined ? '' : ': the evaluation set is not mixed';
-    throw new WhisperError('ERR_INVALID_ARGUMENT', `--dataset_name is required${why}`);
-  };
-  const openTraining = () =>
-    options.datasetMixture === undefined
-      ? open(options.trainSplitName)
-      : openMixed(options.datasetMixture, selection, given);
   // Without --do_train the training split is never read: an evaluation split stands in for it.
-  const evalDataset = evaluates ? await open(options.evalSplitName) : undefined;
-  const trainDataset = options.doTrain ? await openTraining() : evalDataset!;
+  const evalDataset = evaluates ? await openEvaluation(given) : undefined;
+  const trainDataset = options.doTrain ? await openTraining(given) : evalDataset!;
   const settings = Object.fromEntries(
     Object.keys(trainerOptions).map((name) => [
       camelCase(name),
@@ -86,6 +70,10 @@ async function run(given: Given): Promise<number> {
   const resumeFromCheckpoint = await findCheckpoint(options.resumeFromCheckpoint, options.outputDir, given);
   return withModel(openModel(given), terminal, async (model) => {
     noticeLanguage(model, options.language, terminal);
+    if (options.doTrain && options.preflight) {
+      const data = { train: trainDataset, evaluation: evalDataset };
+      await tellQuickCheck(data, model, options, terminal, given.signal);
+    }
     const trainer = new Trainer(model, {
       ...settings,
       resumeFromCheckpoint,

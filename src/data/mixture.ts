@@ -6,7 +6,7 @@ import { fileError, WhisperError } from '../errors.js';
 import { basicNormalizer } from '../processor/normalizers/basic.js';
 import type { Row, Source } from './dataset.js';
 import { mapRows } from './map-rows.js';
-import { mix, stoppingStrategies } from './mix.js';
+import { type MixedSource, mix, stoppingStrategies } from './mix.js';
 import { take } from './slice.js';
 
 const name = z.string().min(1);
@@ -100,9 +100,28 @@ function changedRows(source: Source, entry: MixtureEntry): Source {
 }
 
 /**
- * Opens the data sets of a mixture and mixes them.
+ * Opens the data sets of a mixture.
  *
  * @param open opens one data set, its `revision` and `split` (default `train`) included
+ * @throws WhisperError as `readMixture` and as `open`
+ */
+export async function openEntries(
+  { datasets }: Mixture,
+  open: (entry: MixtureEntry) => Promise<Source>,
+): Promise<MixedSource[]> {
+  const sources: MixedSource[] = [];
+  for (const entry of datasets) {
+    const { max_samples: most, probability } = entry;
+    const opened = await open(entry);
+    const source = changedRows(most === undefined ? opened : await take(opened, most), entry);
+    sources.push(probability === undefined ? { source } : { source, probability });
+  }
+  return sources;
+}
+
+/**
+ * Opens the data sets of a mixture and mixes them.
+ *
  * @param seed draws which data set each row is from
  * @throws WhisperError as `readMixture` and as `open`
  */
@@ -111,15 +130,9 @@ export async function openMixture(
   open: (entry: MixtureEntry) => Promise<Source>,
   seed?: number,
 ): Promise<Source> {
-  const { datasets, stopping_strategy: stoppingStrategy } = await readMixture(path);
-  const sources = [];
-  for (const entry of datasets) {
-    const { max_samples: most, probability } = entry;
-    const opened = await open(entry);
-    const source = changedRows(most === undefined ? opened : await take(opened, most), entry);
-    sources.push(probability === undefined ? { source } : { source, probability });
-  }
-  return mix(sources, {
+  const mixture = await readMixture(path);
+  const { stopping_strategy: stoppingStrategy } = mixture;
+  return mix(await openEntries(mixture, open), {
     ...(seed !== undefined && { seed }),
     ...(stoppingStrategy && { stoppingStrategy }),
   });

@@ -17,6 +17,7 @@ export const trainerOptions = { ...rowOptions, ...trainingOptions };
 export const phaseOptions = {
   do_train: boolean('train', false),
   do_eval: boolean('evaluate at the end', false),
+  preflight: boolean('look at the first rows before training, and say what is wrong with them', true),
 };
 
 /** Options of training, in camelCase and complete. */

@@ -2,11 +2,14 @@
 import { type BatchesState, type BatchStream, batches } from '../data/batches.js';
 import type { Source } from '../data/dataset.js';
 import { type LabelOptions, labelsOf } from '../data/labels.js';
+import type { ModelConfig } from '../model/config.js';
 import type { Whisper } from '../model/whisper.js';
 import { basicNormalizer } from '../processor/normalizers/basic.js';
 import type { TrainingArguments } from './arguments.js';
 import { augmentationOf } from './augmentation.js';
 import type { NoticeEvent } from './events.js';
+import type { Values } from './option.js';
+import type { rowOptions } from './options/rows.js';
 import type { RunState, SavedRun } from './state.js';
 
 export { preparedData } from './prepared.js';
@@ -87,7 +90,7 @@ function batchesOptions({ model, source, options }: TrainingData) {
     seed: options.dataSeed ?? options.seed,
     dropLast: options.dataloaderDropLast,
     prefetch: Math.max(2, options.gradientAccumulationSteps),
-    ...labelsOf(model.tokenizer, labelOptions(options, model)),
+    ...labelsOf(model.tokenizer, labelOptions(options, model.config)),
     startToken: model.config.decoder_start_token_id,
     maxLabels: options.maxLabelLength ?? model.config.max_target_positions,
     onLongLabel: options.onLongLabel,
@@ -100,12 +103,17 @@ function batchesOptions({ model, source, options }: TrainingData) {
   };
 }
 
-function labelOptions(options: TrainingArguments, { config }: Whisper): LabelOptions {
+/** What labels have beside the text. */
+export function labelOptions(
+  options: Values<typeof rowOptions>,
+  config: ModelConfig | undefined,
+): LabelOptions {
+  const { language, task, timestamps, promptProbability, maxPromptLength } = options;
   return {
-    language: options.language,
-    task: options.task,
-    timestamps: options.timestamps ? options.timestampsProbability : 0,
-    prompts: options.promptProbability,
-    maxPrompt: options.maxPromptLength ?? Math.floor(config.max_target_positions / 2),
+    language,
+    task,
+    timestamps: timestamps ? options.timestampsProbability : 0,
+    prompts: promptProbability,
+    maxPrompt: maxPromptLength ?? (config && Math.floor(config.max_target_positions / 2)),
   };
 }

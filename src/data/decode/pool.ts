@@ -6,6 +6,7 @@ import { Piscina } from 'piscina';
 import { WhisperError } from '../../errors.js';
 import type { ClipChange } from '../augment.js';
 import type { DecodedAudio } from './audio.js';
+import type { Examination, Examined } from './examine.js';
 
 /** One file to decode: a path or the bytes. */
 export interface DecodeJob {
@@ -29,6 +30,15 @@ export type DecodeReply =
   | { outcome: 'too-short' | 'too-long'; seconds: number }
   | { outcome: 'missing' | 'undecodable'; detail: string }
   | { outcome: 'outside-folder'; real: string };
+
+/** One file to look at. */
+export interface ExamineJob extends Pick<DecodeJob, 'path' | 'root' | 'bytes'> {
+  examine: Examination;
+}
+
+export type ExamineReply =
+  | ({ outcome: 'examined' } & Examined)
+  | Extract<DecodeReply, { outcome: 'missing' | 'undecodable' | 'outside-folder' }>;
 
 /** Decodes files; {@link DecoderPool} is the one that exists, tests bring their own. */
 export interface Decoder {
@@ -72,8 +82,17 @@ export class DecoderPool implements Decoder {
   }
 
   /** Decodes one file. Rejects only when the thread itself fails; what is wrong with the file is in the reply. */
-  async decode(job: DecodeJob): Promise<DecodeReply> {
-    const known = job.bytes?.length ?? job.decoded?.samples.byteLength;
+  decode(job: DecodeJob): Promise<DecodeReply> {
+    return this.#run(job);
+  }
+
+  /** Says what a file is like, as `decode` does of one that it decodes. */
+  examine(job: ExamineJob): Promise<ExamineReply> {
+    return this.#run(job);
+  }
+
+  async #run<R extends DecodeReply | ExamineReply>(job: DecodeJob | ExamineJob): Promise<R> {
+    const known = job.bytes?.length ?? ('decoded' in job ? job.decoded?.samples.byteLength : undefined);
     const size = known ?? (await stat(job.path!).catch(() => undefined))?.size ?? 0;
     const limit = timeLimit(size);
     const signal = AbortSignal.timeout(limit);
@@ -82,7 +101,7 @@ export class DecoderPool implements Decoder {
     } catch (cause) {
       // The pool has ended the thread and will start another.
       if (signal.aborted)
-        return { outcome: 'undecodable', detail: `not decoded within ${Math.round(limit / 1000)} s` };
+        return { outcome: 'undecodable', detail: `not decoded within ${Math.round(limit / 1000)} s` } as R;
       const message = cause instanceof Error ? cause.message : String(cause);
       throw new WhisperError(
         'ERR_DATA',

@@ -6,7 +6,8 @@ import { liesIn } from '../folder.js';
 import { type DecodedAudio, UndecodableAudio } from './audio.js';
 import { addNoise, playedAt } from './change.js';
 import { decodeBytes } from './decode.js';
-import type { DecodeJob, DecodeReply } from './pool.js';
+import { describeDecoded, secondsByHeader, shortDigest } from './examine.js';
+import type { DecodeJob, DecodeReply, ExamineJob, ExamineReply } from './pool.js';
 import { promisedLength, sniff } from './sniff.js';
 
 // The wasm decoders print what they also return; a damaged file would print thousands of lines.
@@ -54,14 +55,28 @@ async function readWhole(path: string, limits: DecodeJob['limits']): Promise<Uin
   }
 }
 
+async function readHead(path: string): Promise<Uint8Array> {
+  const file = await open(path, 'r');
+  try {
+    const head = new Uint8Array(headBytes);
+    const { bytesRead } = await file.read(head, 0, headBytes, 0);
+    return head.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
 /** The same of a file that is not outside the data set's folder, through a link. */
-async function readWithin({ path, root, limits }: DecodeJob): Promise<Uint8Array | DecodeReply> {
+async function readWithin(
+  { path, root, limits }: DecodeJob,
+  read: typeof readWhole = readWhole,
+): Promise<Uint8Array | DecodeReply> {
   try {
     if (root !== undefined) {
       const real = await realpath(path!);
       if (!liesIn(await realpath(root), real)) return { outcome: 'outside-folder', real };
     }
-    return await readWhole(path!, limits);
+    return await read(path!, limits);
   } catch (error) {
     if (error instanceof UndecodableAudio) return { outcome: 'undecodable', detail: error.message };
     const { code, message } = error as NodeJS.ErrnoException;
@@ -112,8 +127,31 @@ async function decode(job: DecodeJob): Promise<DecodeReply> {
   }
 }
 
+/** What a file is like, decoded where its header does not say how long it is. */
+async function examine(job: ExamineJob): Promise<ExamineReply> {
+  messages = 0;
+  const { decode, digest } = job.examine;
+  try {
+    if (!decode && !digest && !job.bytes) {
+      const head = await readWithin(job, readHead);
+      if (!(head instanceof Uint8Array)) return head as ExamineReply;
+      const seconds = secondsByHeader(head);
+      if (seconds !== undefined) return { outcome: 'examined', seconds };
+    }
+    const content = job.bytes ?? (await readWithin(job));
+    if (!(content instanceof Uint8Array)) return content as ExamineReply;
+    const seconds = decode ? undefined : secondsByHeader(content.subarray(0, headBytes));
+    const known = seconds === undefined ? describeDecoded(await decodeBytes(content, job.path)) : { seconds };
+    return { outcome: 'examined', ...known, ...(digest && { digest: shortDigest(content) }) };
+  } catch (error) {
+    if (error instanceof UndecodableAudio) return { outcome: 'undecodable', detail: error.message };
+    throw error;
+  }
+}
+
 /** The task piscina runs: the reply with its samples' memory moved to the caller. */
-export default async function task(job: DecodeJob): Promise<unknown> {
+export default async function task(job: DecodeJob | ExamineJob): Promise<unknown> {
+  if ('examine' in job) return examine(job);
   const reply = await decode(job);
   if (reply.outcome !== 'decoded') return reply;
   const buffers = [...new Set(reply.audio.channels.map(({ buffer }) => buffer))];
