@@ -4,8 +4,8 @@ import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promis
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { makeFolder } from '../files/folders.js';
+import { Attempts, cancelled, Transient } from './attempts.js';
 import { sizeOf } from './cache.js';
-import { Attempts, cancelled, Transient } from './fetch.js';
 import type { HubFile } from './files.js';
 import { RemoteBytes } from './remote-file.js';
 import { describeRepository, type Repository } from './repository.js';

@@ -3,13 +3,16 @@ import { stat } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import { type CommitOperation, commitIter, createRepo, whoAmI as libraryWhoAmI } from '@huggingface/hub';
 import { fileError, WhisperError } from '../errors.js';
+import { cancelled } from './attempts.js';
 import type { Progress } from './download.js';
 import { HubError, type Subject } from './errors.js';
-import { cancelled } from './fetch.js';
 import { listFiles } from './files.js';
 import { apiPath, describeRepository, pagePath, type Repository } from './repository.js';
 import { libraryFetch, requestJson } from './request.js';
 import type { HubSettings } from './settings.js';
+
+/** The library takes tokens of the Hub alone, and sends them anywhere: `libraryFetch` adds the token where it belongs. */
+const NO_TOKEN = { accessToken: '' };
 
 export interface PushFile {
   /** In the repository, with slashes. */
@@ -56,9 +59,9 @@ export async function whoAmI(
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<HubIdentity> {
   const subject: Subject = { doing: 'find out who the token is of', writes: true };
-  const accessToken = checkMayPush(subject.doing, settings);
+  checkMayPush(subject.doing, settings);
   const found = await libraryWhoAmI({
-    accessToken,
+    ...NO_TOKEN,
     hubUrl: settings.endpoint,
     fetch: libraryFetch(subject, settings, signal),
   });
@@ -80,8 +83,8 @@ export async function createRepository(
   settings: HubSettings,
   options: Pick<PushOptions, 'private' | 'signal'> = {},
 ): Promise<{ id: string; url: string }> {
-  const accessToken = checkMayPush(`create ${describeRepository(repository)}`, settings);
-  const target = await findOrCreate(repository, options, accessToken, settings);
+  checkMayPush(`create ${describeRepository(repository)}`, settings);
+  const target = await findOrCreate(repository, options, settings);
   return { id: target.id, url: `${settings.endpoint}${pagePath(target)}` };
 }
 
@@ -99,9 +102,9 @@ export async function pushFiles(
 ): Promise<Pushed> {
   const { message, deletions = [], onProgress, signal } = options;
   const doing = `push to ${describeRepository(repository)}`;
-  const accessToken = checkMayPush(doing, settings);
+  checkMayPush(doing, settings);
   const count = new UploadCount(await sizesOf(files), onProgress);
-  const target = await findOrCreate(repository, options, accessToken, settings);
+  const target = await findOrCreate(repository, options, settings);
   const there = deletions.length > 0 ? await pathsOf(target, settings, signal) : new Set<string>();
   const operations: CommitOperation[] = [
     ...files.map(({ path, from }) => ({
@@ -117,7 +120,6 @@ export async function pushFiles(
     operations,
     title: message,
     ...(target.revision === undefined ? {} : { branch: target.revision }),
-    accessToken,
     hubUrl: settings.endpoint,
     fetch: libraryFetch(subject, settings, signal, (bytes, path) => count.sent(bytes, path)),
     useXet: false,
@@ -143,9 +145,9 @@ export async function pushFiles(
 }
 
 /** What no request needs to find out. */
-function checkMayPush(doing: string, { token, offline, endpoint }: HubSettings): string {
+function checkMayPush(doing: string, { token, offline, endpoint }: HubSettings): void {
   if (offline) throw new HubError(`cannot ${doing}: offline mode is on (HF_HUB_OFFLINE)`);
-  if (token !== undefined) return token;
+  if (token !== undefined) return;
   throw new HubError(
     `cannot ${doing}: no token: make one with the right to write at ${endpoint}/settings/tokens and give it as HF_TOKEN, ` +
       'by --token, or with "hf auth login"',
@@ -156,7 +158,6 @@ function checkMayPush(doing: string, { token, offline, endpoint }: HubSettings):
 async function findOrCreate(
   repository: Repository,
   { private: isPrivate, signal }: Pick<PushOptions, 'private' | 'signal'>,
-  accessToken: string,
   settings: HubSettings,
 ): Promise<Repository> {
   const id = repository.id.includes('/')
@@ -178,7 +179,7 @@ async function findOrCreate(
     await createRepo({
       repo: { type: target.type, name: id },
       ...(isPrivate === undefined ? {} : { private: isPrivate }),
-      accessToken,
+      ...NO_TOKEN,
       hubUrl: settings.endpoint,
       fetch: libraryFetch(subject, settings, signal),
     });

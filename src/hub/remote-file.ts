@@ -1,8 +1,9 @@
 // Files on the Hub read by ranges: broken answers are gone on with where they broke, and no two versions are mixed.
 import { openLocalFile, type RandomAccessFile } from '../files/random-access.js';
+import { Attempts, Transient } from './attempts.js';
 import { blobPath, sizeOf } from './cache.js';
 import { HubError, type Subject } from './errors.js';
-import { type Answer, Attempts, attempt, Transient } from './fetch.js';
+import { type Answer, attempt } from './fetch.js';
 import type { HubFile } from './files.js';
 import { describeRepository, pagePath, type Repository } from './repository.js';
 import type { HubSettings } from './settings.js';
@@ -55,10 +56,11 @@ export class RemoteBytes {
 
   async *#once(start: number, end: number): AsyncGenerator<Uint8Array, void, void> {
     const answer = await this.#ask(start, end);
+    const partial = answer.response.status === 206;
     // Without ranges the whole file comes: what lies before is passed over.
-    let before = answer.response.status === 206 ? 0 : start;
+    let before = partial ? 0 : start;
     try {
-      if (answer.response.status === 206) this.#checkRange(answer.response, start);
+      if (partial) this.#checkRange(answer.response, start);
       let left = end - start;
       for await (const piece of answer.pieces()) {
         const from = Math.min(before, piece.length);
@@ -66,7 +68,8 @@ export class RemoteBytes {
         const wanted = piece.subarray(from, from + left);
         left -= wanted.length;
         if (wanted.length > 0) yield wanted;
-        if (left === 0) return;
+        // A range is read to its end, so that the connection serves the next one too.
+        if (left === 0 && !partial) return;
       }
     } finally {
       await answer.discard();

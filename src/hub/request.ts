@@ -1,7 +1,8 @@
 // Requests of the Hub's API: whole answers, repeated until they are complete; also as the `fetch` of @huggingface/hub.
 
+import { Attempts, Transient } from './attempts.js';
 import type { Subject } from './errors.js';
-import { Attempts, attempt, type Request, Transient } from './fetch.js';
+import { attempt, type Request } from './fetch.js';
 import type { HubSettings } from './settings.js';
 
 /**
@@ -31,7 +32,7 @@ export async function request(
       checkComplete(answer.response, bytes);
       return { bytes, response: answer.response };
     } catch (failure) {
-      onSent?.(-sent);
+      if (sent > 0) onSent?.(-sent);
       await attempts.next(failure);
     }
   }

@@ -1,6 +1,8 @@
 // Finding a model by the name people give it: a folder on this machine, or an id on the Hub, downloaded where it is missing.
 import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { WhisperError } from '../errors.js';
+import { exists } from '../files/folders.js';
 import { downloadFiles, HubError, hubSettings, type Progress, parseRepository } from '../hub/index.js';
 import { checkModelFolder } from './checkpoint.js';
 import { releasedId } from './released.js';
@@ -82,13 +84,27 @@ export async function findModel(
   const wanted = (path: string, paths: ReadonlySet<string>) => isModelFile(path, paths, needs === 'weights');
   const asked = revision === undefined ? repository : { ...repository, revision };
   try {
-    return await checkModelFolder(await downloadFiles(asked, wanted, settings, { onProgress, signal }));
+    const folder = await downloadFiles(asked, wanted, settings, { onProgress, signal });
+    if (needs === 'weights' && !(await hasWeights(folder))) {
+      const why = settings.offline ? 'in the cache, and the Hub is not asked offline' : 'that can be read';
+      const forms = WEIGHTS.map(([whole]) => whole).join(' or ');
+      throw new HubError(`cannot open model ${model}: it has no ${forms} ${why}`);
+    }
+    return await checkModelFolder(folder);
   } catch (error) {
     if (!(error instanceof HubError) || !error.missing) throw error;
     const reason = error.message.replace(/^cannot find [^:]+: /, '');
     const message = `cannot open model ${model}: there is no such folder, and ${reason}${suggestion(model)}`;
     throw new HubError(message, { status: error.status, cause: error });
   }
+}
+
+async function hasWeights(folder: string): Promise<boolean> {
+  for (const [whole] of WEIGHTS) {
+    const path = join(folder, whole);
+    if ((await exists(path)) || (await exists(`${path}.index.json`))) return true;
+  }
+  return false;
 }
 
 /** `whisper-small` is openai/whisper-small on the Hub. */

@@ -129,7 +129,15 @@ describe('fromPretrained', () => {
     const { 'model.safetensors': _, ...rest } = files;
     hub.add({ id: 'some/empty', files: { ...rest, 'tf_model.h5': 'x' } });
     await expect(Whisper.fromPretrained('some/empty')).rejects.toThrow(
-      /snapshots\/\w+ has no model\.safetensors$/,
+      /^cannot open model some\/empty: it has no model\.safetensors or pytorch_model\.bin that can be read$/,
+    );
+  });
+
+  it('says so where the cache has no weights offline', async () => {
+    await findModel('some/whisper', 'configuration');
+    vi.stubEnv('HF_HUB_OFFLINE', '1');
+    await expect(Whisper.fromPretrained('some/whisper')).rejects.toThrow(
+      /^cannot open model some\/whisper: it has no model\.safetensors or pytorch_model\.bin in the cache, and the Hub is not asked offline$/,
     );
   });
 });
@@ -146,8 +154,8 @@ describe('a name', () => {
   it('may have a revision', async () => {
     const { refs } = hub.repository('some/whisper');
     const v1 = join(snapshots(), refs.get('v1')!);
-    expect(await findModel('some/whisper@v1', 'weights')).toBe(v1);
-    expect(await findModel('some/whisper', 'weights', { revision: 'v1' })).toBe(v1);
+    expect(await findModel('some/whisper@v1', 'configuration')).toBe(v1);
+    expect(await findModel('some/whisper', 'configuration', { revision: 'v1' })).toBe(v1);
     expect(readFileSync(join(v1, 'config.json'), 'utf8')).toBe('{}');
   });
 

@@ -86,8 +86,11 @@ describe('settings', () => {
   });
 
   it.each([
-    [{ HF_TOKEN: 'abc' }, /^the token for the Hub must begin with hf_/],
-    [{ HF_TOKEN: 'hf_a b' }, /^the token for the Hub must begin with hf_/],
+    [
+      { HF_TOKEN: 'hf_a b' },
+      /^the token for the Hub must be one word, as hf_…: it comes from --token, HF_TOKEN or /,
+    ],
+    [{ HF_TOKEN: 'hf_a\nhf_b' }, /^the token for the Hub must be one word/],
     [
       { HF_ENDPOINT: 'huggingface.co' },
       /^HF_ENDPOINT must be an address as https:\/\/huggingface\.co, got "huggingface\.co"$/,
