@@ -68,6 +68,18 @@ void fields(auto& f, AdafactorHyper& o) {
   f.required("t", o.t);
 }
 
+void fields(auto& f, Lora& o) {
+  f.required("rank", o.rank);
+  f.required("scale", o.scale);
+  f.optional("dropout", o.dropout);
+  f.required("modules", o.modules);
+}
+
+void fields(auto& f, NewTokens& o) {
+  f.required("like", o.like);
+  f.required("seed", o.seed);
+}
+
 void fields(auto& f, Batch& o) {
   f.required("samples", o.samples);
   f.required("labels", o.labels);
@@ -146,6 +158,7 @@ void fields(auto& f, PlanOptions& o) {
   f.required("training", o.training);
   f.optional("device", o.device);
   f.optional("precision", o.precision);
+  f.optional("lora", o.lora);
   f.optional("options", o.options);
 }
 

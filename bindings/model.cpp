@@ -28,6 +28,10 @@ Napi::Function Model::define(Napi::Env env) {
                          InstanceMethod<&Model::load>("load"),
                          InstanceMethod<&Model::initialise>("initialise"),
                          InstanceMethod<&Model::save>("save"),
+                         InstanceMethod<&Model::load_adapters>("loadAdapters"),
+                         InstanceMethod<&Model::save_adapters>("saveAdapters"),
+                         InstanceMethod<&Model::initialise_adapters>("initialiseAdapters"),
+                         InstanceMethod<&Model::merge_adapters>("mergeAdapters"),
                          InstanceMethod<&Model::parameters>("parameters"),
                          InstanceMethod<&Model::prepare_training>("prepareTraining"),
                          InstanceMethod<&Model::step>("step"),
@@ -77,9 +81,10 @@ Napi::Value Model::open(const Napi::CallbackInfo& info) {
     const auto dims = argument<Dims>(info, 1, "dims");
     const auto precision = argument<Precision>(info, 2, "precision");
     const bool trainable = info[3].IsUndefined() || argument<bool>(info, 3, "trainable");
+    const auto lora = info[4].IsUndefined() ? Lora() : argument<Lora>(info, 4, "lora");
     Model* model = Unwrap(Instance::of(info.Env()).model_class.New({}));
     return model->lane_.run(info.Env(), nullptr, [=, device = std::move(device)](const Cancel&) -> Settle {
-      model->core_ = std::make_unique<Core>(open_backend(device), dims, precision, trainable);
+      model->core_ = std::make_unique<Core>(open_backend(device), dims, precision, trainable, lora);
       Backend& backend = model->core_->whisper.backend();
       return [model, name = backend.name(), live = backend.live_bytes()](Napi::Env env) {
         model->device_ = name;
@@ -94,8 +99,10 @@ Napi::Value Model::device(const Napi::CallbackInfo& info) { return Napi::String:
 
 Napi::Value Model::load(const Napi::CallbackInfo& info) {
   return promised(info.Env(), [&] {
-    return call(info.Env(), [files = argument<std::vector<std::string>>(info, 0, "files")](Core& core, const Cancel&) {
-      core.whisper.load(files);
+    auto files = argument<std::vector<std::string>>(info, 0, "files");
+    auto tokens = info[1].IsUndefined() ? NewTokens() : argument<NewTokens>(info, 1, "newTokens");
+    return call(info.Env(), [files = std::move(files), tokens = std::move(tokens)](Core& core, const Cancel&) {
+      core.whisper.load(files, tokens);
     });
   });
 }
@@ -116,6 +123,35 @@ Napi::Value Model::save(const Napi::CallbackInfo& info) {
       core.whisper.save(path, metadata);
     });
   });
+}
+
+Napi::Value Model::load_adapters(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    return call(info.Env(), [path = argument<std::string>(info, 0, "path")](Core& core, const Cancel&) {
+      core.whisper.load_adapters(path);
+    });
+  });
+}
+
+Napi::Value Model::save_adapters(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    return call(info.Env(), [path = argument<std::string>(info, 0, "path")](Core& core, const Cancel&) {
+      core.whisper.save_adapters(path);
+    });
+  });
+}
+
+Napi::Value Model::initialise_adapters(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] {
+    return call(info.Env(), [seed = argument<uint64_t>(info, 0, "seed")](Core& core, const Cancel&) {
+      core.whisper.initialise_adapters(seed);
+    });
+  });
+}
+
+Napi::Value Model::merge_adapters(const Napi::CallbackInfo& info) {
+  return promised(info.Env(),
+                  [&] { return call(info.Env(), [](Core& core, const Cancel&) { core.whisper.merge_adapters(); }); });
 }
 
 Napi::Value Model::parameters(const Napi::CallbackInfo& info) {

@@ -16,7 +16,7 @@ class Model : public Napi::ObjectWrap<Model> {
  public:
   static Napi::Function define(Napi::Env env);
 
-  // openModel(device, dims, precision, trainable): a promise of a NativeModel.
+  // openModel(device, dims, precision, trainable, lora): a promise of a NativeModel.
   static Napi::Value open(const Napi::CallbackInfo& info);
 
   explicit Model(const Napi::CallbackInfo& info);
@@ -28,8 +28,8 @@ class Model : public Napi::ObjectWrap<Model> {
     Whisper whisper;
     std::optional<Training> training;
 
-    Core(std::shared_ptr<Backend> backend, const Dims& dims, Precision precision, bool trainable)
-        : whisper(std::move(backend), dims, precision, trainable) {}
+    Core(std::shared_ptr<Backend> backend, const Dims& dims, Precision precision, bool trainable, const Lora& lora)
+        : whisper(std::move(backend), dims, precision, trainable, lora) {}
     Training& prepared();  // the training; throws InvalidArgument before prepareTraining()
   };
 
@@ -46,6 +46,10 @@ class Model : public Napi::ObjectWrap<Model> {
   Napi::Value load(const Napi::CallbackInfo& info);
   Napi::Value initialise(const Napi::CallbackInfo& info);
   Napi::Value save(const Napi::CallbackInfo& info);
+  Napi::Value load_adapters(const Napi::CallbackInfo& info);
+  Napi::Value save_adapters(const Napi::CallbackInfo& info);
+  Napi::Value initialise_adapters(const Napi::CallbackInfo& info);
+  Napi::Value merge_adapters(const Napi::CallbackInfo& info);
   Napi::Value parameters(const Napi::CallbackInfo& info);
   Napi::Value prepare_training(const Napi::CallbackInfo& info);
   Napi::Value step(const Napi::CallbackInfo& info);

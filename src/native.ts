@@ -48,6 +48,25 @@ export interface NativeLosses {
 export const PRECISIONS = ['f32', 'f32-fast', 'f16', 'bf16'] as const;
 export type Precision = (typeof PRECISIONS)[number];
 
+/** native/model/params.h: Lora. */
+export interface NativeLora {
+  rank: number;
+  /** What the product of an adapter is multiplied by: alpha / rank. */
+  scale: number;
+  /** Of what goes into an adapter, in training. */
+  dropout?: number;
+  /** Linear layers: `model.encoder.layers.0.self_attn.q_proj`. */
+  modules: string[];
+}
+
+/** Tokens behind those of a checkpoint (native/model/whisper.h: NewTokens). */
+export interface NativeNewTokens {
+  /** Per token: another one whose embedding it gets; -1: the mean of all, and a little noise. */
+  like: Int32Array;
+  /** Of the noise. */
+  seed: number;
+}
+
 /** native/optim/training.h: TrainingOptions, with the fields of the structures in it side by side. */
 export interface NativeTrainingOptions {
   freezeEncoder?: boolean;
@@ -128,9 +147,17 @@ export interface NativeCancel {
 export interface NativeModel {
   /** For example "cpu (avx2, 2 threads)". */
   readonly device: string;
-  load(files: string[]): Promise<void>;
+  /** `newTokens`: those that the files do not have. */
+  load(files: string[], newTokens?: NativeNewTokens): Promise<void>;
   initialise(scheme: 'hf' | 'fan_in', seed: number): Promise<void>;
+  /** Weights with adapters are saved with their products. */
   save(path: string, metadata: Record<string, string>): Promise<void>;
+  /** Of PEFT's `adapter_model.safetensors`. */
+  loadAdapters(path: string): Promise<void>;
+  saveAdapters(path: string): Promise<void>;
+  initialiseAdapters(seed: number): Promise<void>;
+  /** Into the weights, for a model that is not trained any more: their products then cost nothing. */
+  mergeAdapters(): Promise<void>;
   parameters(): Promise<{ name: string; shape: number[] }[]>;
   prepareTraining(options: NativeTrainingOptions): Promise<void>;
   step(batches: NativeBatch[], options: NativeStepOptions, cancel?: NativeCancel): Promise<NativeStepResult>;
@@ -182,6 +209,7 @@ export interface NativePlanOptions {
   labels: number;
   training: boolean;
   precision?: Precision;
+  lora?: NativeLora;
   options?: NativeTrainingOptions;
 }
 
@@ -217,12 +245,16 @@ export interface NativeGpu {
 
 export interface NativeAddon {
   Cancel: new () => NativeCancel;
-  /** `trainable` (default: true): whether weights in 16 bits have f32 masters. */
+  /**
+   * `trainable` (default: true): whether weights in 16 bits have f32 masters; beside adapters, `lora`, they have none and
+   * are not trained.
+   */
   openModel(
     device: string,
     dims: NativeDims,
     precision: Precision,
     trainable?: boolean,
+    lora?: NativeLora,
   ): Promise<NativeModel>;
   plan(dims: NativeDims, options: NativePlanOptions): Promise<NativePlan>;
   /** `[frames, mels]` of audio of any length; frames = floor(n / 160). */

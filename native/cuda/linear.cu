@@ -29,7 +29,7 @@ void CudaBackend::linear_backward(Out dx, Acc dweight, Acc dbias, In dy, In x, I
   const int64_t m = dy.shape.rows(), n = dy.shape.width(), k = dx ? dx.shape.width() : x.shape.width();
   const DType type = op.compute("dy", dy);
   if (dx) {
-    op.dense("dx", dx, m, k, op.compute_or_f32("dx", dx, type));
+    op.strided("dx", dx, m, k, op.compute_or_f32("dx", dx, type));
     op.dense("weight", weight, n, k, type);
     cuda::gemm(*this, "linear_backward",
                {.m = m, .n = k, .k = n, .a = {dy, Factor::Across}, .b = {weight, Factor::Along}, .c = dx, .add = add});

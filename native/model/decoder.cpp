@@ -28,8 +28,9 @@ void Decoder::backward(Context& c, const Tensor& dy, const Tensor& audio, const 
   Tensor dx = c.zero_residual(dy.shape);
   ln_.backward(c, dy, dx);
   dx = blocks_.backward(c, dx, audio, daudio);
-  dx = c.dropped(dx, c.dropout(c.rates.dropout, place_));
   auto [tokens] = c.tape.pop<1>();
+  if (!tokens_.grad && !positions_.grad) return;
+  dx = c.dropped(dx, c.dropout(c.rates.dropout, place_));
   c.backend.embed_backward(tokens_.grad, positions_.grad, dx, tokens, padding_);
 }
 

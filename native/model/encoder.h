@@ -14,6 +14,10 @@ class Encoder {
   void backward(Context& c, const Tensor& dy) const;
 
  private:
+  Tensor embed(Context& c, Tensor features) const;  // [B, frames + 2, mels] -> [B, source, width]
+  void convolutions_backward(Context& c, const Tensor& dx) const;
+  bool trains_embedding() const { return conv1_.trained() || positions_.grad; }
+
   Convolution conv1_, conv2_;
   Param& positions_;
   Stack blocks_;

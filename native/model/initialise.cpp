@@ -60,6 +60,7 @@ void draw_normal(std::vector<float>& values, const Philox& random, uint64_t stre
 void Whisper::initialise(Initialisation scheme, uint64_t seed) {
   const Philox random(seed);
   for (const Param& p : params_.list()) {
+    if (p.role == Role::adapter) continue;
     const auto ends = [&](const char* suffix) { return p.name.ends_with(suffix); };
     std::vector<float> values(static_cast<size_t>(p.shape.size()), 0.0f);
     if (p.part == Part::fixed) {

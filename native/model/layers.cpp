@@ -7,17 +7,30 @@ namespace whisper {
 
 Linear::Linear(Params& p, const std::string& name, Part part, int64_t in, int64_t out, bool bias)
     : weight_(p.add(name + ".weight", {out, in}, part, Role::weight)),
-      bias_(bias ? &p.add(name + ".bias", {out}, part, Role::vector) : nullptr) {}
+      bias_(bias ? &p.add(name + ".bias", {out}, part, Role::vector) : nullptr) {
+  if (p.adapts(name)) adapter_.emplace(p, name, weight_, part);
+}
+
+void Linear::remember(Context& c, const Tensor& x) const {
+  if (trained()) c.tape.push(x);
+}
+
+Tensor Linear::recall(Context& c) const {
+  if (!trained()) return {};
+  auto [x] = c.tape.pop<1>();
+  return x;
+}
 
 Tensor Linear::forward(Context& c, const Tensor& x) const {
   Tensor y = c.activation({x.shape[0], x.shape[1], weight_.shape[0]});
   forward(c, x, y);
-  c.tape.push(x);
+  remember(c, x);
   return y;
 }
 
 void Linear::forward(Context& c, const Tensor& x, const Tensor& y) const {
-  c.backend.linear(y, x, weight_.value, bias_ ? bias_->value : Tensor());
+  c.backend.linear(y, x, weight_.value, bias());
+  if (adapted()) adapter_->forward(c, x, y);
 }
 
 Tensor Linear::backward(Context& c, const Tensor& dy) const {
@@ -27,23 +40,36 @@ Tensor Linear::backward(Context& c, const Tensor& dy) const {
 }
 
 void Linear::backward(Context& c, const Tensor& dy, const Tensor& dx, bool add) const {
-  auto [x] = c.tape.pop<1>();
-  c.backend.linear_backward(dx, weight_.grad, bias_ ? bias_->grad : Tensor(), dy, x, weight_.value, add);
+  const Tensor x = recall(c);
+  if (adapted()) {
+    adapter_->backward(c, dy, x, dx, add);
+    add = true;
+  }
+  const Tensor dbias = bias_ ? bias_->grad : Tensor();
+  if (dx || weight_.grad || dbias) c.backend.linear_backward(dx, weight_.grad, dbias, dy, x, weight_.value, add);
 }
 
 Tensor Linear::forward_gelu(Context& c, const Tensor& x, const Tensor& y) const {
   Tensor h = c.activation({x.shape[0], x.shape[1], weight_.shape[0]});
-  c.backend.linear_gelu(y, h, x, weight_.value, bias_ ? bias_->value : Tensor());
-  c.tape.push(x, h);
+  if (adapted()) {
+    forward(c, x, h);
+    c.backend.gelu(y, h);
+  } else {
+    c.backend.linear_gelu(y, h, x, weight_.value, bias());
+  }
+  remember(c, x);
+  c.tape.push(h);
   return h;
 }
 
 Tensor Linear::backward_gelu(Context& c, const Tensor& dy) const {
-  auto [h, x] = c.tape.pop<2>();
+  const Tensor x = recall(c);
+  auto [h] = c.tape.pop<1>();
   Tensor dh = c.like(h);
   c.backend.linear_gelu_backward(dh, dy, weight_.value, h);
-  c.backend.linear_backward(Tensor(), weight_.grad, bias_ ? bias_->grad : Tensor(), dy, x, weight_.value,
-                            /*add=*/false);
+  if (weight_.grad)
+    c.backend.linear_backward(Tensor(), weight_.grad, bias_ ? bias_->grad : Tensor(), dy, x, weight_.value,
+                              /*add=*/false);
   return dh;
 }
 
@@ -119,7 +145,7 @@ Tensor Mlp::forward(Context& c, const Tensor& x) const {
 
 Tensor Mlp::backward(Context& c, const Tensor& dy) const {
   const Dropout how = c.dropout(c.rates.activation_dropout, place_);
-  if (!how) return fc1_.backward(c, fc2_.backward_gelu(c, dy));
+  if (!how && !fc2_.adapted()) return fc1_.backward(c, fc2_.backward_gelu(c, dy));
   Tensor da = c.dropped(fc2_.backward(c, dy), how), dh = c.like(da);
   auto [h] = c.tape.pop<1>();
   c.backend.gelu_backward(dh, da, h);

@@ -2,6 +2,7 @@
 #include "model/params.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/error.h"
 
@@ -9,7 +10,27 @@ namespace whisper {
 
 std::vector<int64_t> Param::file_shape() const {
   if (layout == Layout::taps) return {shape[0], shape[1] / 3, 3};
+  if (layout == Layout::transposed) return {shape[1], shape[0]};
   return {shape.dims.begin(), shape.dims.begin() + shape.rank};
+}
+
+Params::Params(const Lora& lora) : lora_(lora) {
+  if (lora.rank < 0) fail(Code::InvalidArgument, "lora: rank is ", lora.rank, ", expected at least 1, or 0 for none");
+  if (!std::isfinite(lora.scale)) fail(Code::InvalidArgument, "lora: scale is ", lora.scale, ", expected a number");
+  if (!(lora.dropout >= 0 && lora.dropout < 1))
+    fail(Code::InvalidArgument, "lora: dropout is ", lora.dropout, ", expected at least 0 and below 1");
+  if (lora.rank > 0 && lora.modules.empty()) fail(Code::InvalidArgument, "lora: no modules to adapt");
+}
+
+bool Params::adapts(const std::string& name) const {
+  return lora() && std::find(lora_.modules.begin(), lora_.modules.end(), name) != lora_.modules.end();
+}
+
+const Adapter& Params::adapt(const std::string& name, Param& weight, Part part) {
+  const Shape &w = weight.shape, a{lora_.rank, w[1]}, b{lora_.rank, w[0]};
+  Param& first = add(name + ".lora_A.weight", a, part, Role::adapter);
+  Param& second = add(name + ".lora_B.weight", b, part, Role::adapter, Layout::transposed);
+  return adapters_.emplace_back(Adapter{weight, first, second, lora_.scale, lora_.dropout});
 }
 
 Param& Params::add(std::string name, Shape shape, Part part, Role role, Layout layout) {
@@ -32,9 +53,13 @@ std::vector<Param*> Params::trained_in_memory_order() {
 }
 
 void Params::materialise(Backend& backend, DType compute, bool masters) {
+  for (const std::string& name : lora_.modules)
+    if (std::none_of(adapters_.begin(), adapters_.end(),
+                     [&](const Adapter& adapter) { return adapter.weight.name == name + ".weight"; }))
+      fail(Code::InvalidArgument, "lora: the model has no linear layer named ", name);
   const std::vector<Param*> order = in_memory_order();
   const auto copied = [&](const Param& p) { return compute != DType::F32 && p.factor(); };
-  const auto mastered = [&](const Param& p) { return masters || !copied(p); };
+  const auto mastered = [&](const Param& p) { return !copied(p) || (lora() ? p.role == Role::adapter : masters); };
   int64_t total = 0, factors = 0;
   for (const Param* p : order) {
     if (mastered(*p)) total += aligned(p->shape.size());
@@ -49,7 +74,8 @@ void Params::materialise(Backend& backend, DType compute, bool masters) {
     if (mastered(*p)) p->value = p->master = masters_.part(at, p->shape);
     if (copied(*p)) p->value = copies_.part(copy_at, p->shape);
     if (mastered(*p) && copied(*p)) {
-      const bool goes_on = !copied_.empty() && copied_.back().master + copied_.back().size == at;
+      const bool goes_on = !copied_.empty() && copied_.back().master + copied_.back().size == at &&
+                           copied_.back().copy + copied_.back().size == copy_at;
       if (goes_on)
         copied_.back().size += size;
       else
@@ -66,18 +92,24 @@ void Params::refresh(Backend& backend) {
 
 void Params::train(Backend& backend, bool encoder, bool decoder, bool fixed) {
   end_training();
-  for (const Param& p : list_)
-    if (!p.master)
-      fail(Code::InvalidArgument,
-           "the model was opened for inference: its 16-bit weights have no f32 masters to train");
+  for (const Adapter& adapter : adapters_)
+    if (adapter.merged) fail(Code::InvalidArgument, "the adapters are merged into the weights: they cannot be trained");
   const auto wanted = [&](const Param& p) {
+    if (lora() && p.role != Role::adapter) return false;
     return (p.part == Part::encoder && encoder) || (p.part == Part::decoder && decoder) ||
            (p.part == Part::fixed && fixed);
   };
   int64_t total = 0;
-  for (const Param& p : list_)
-    if (wanted(p)) total += aligned(p.shape.size());
-  if (total == 0) fail(Code::InvalidArgument, "nothing to train: encoder and decoder are both frozen");
+  for (const Param& p : list_) {
+    if (!wanted(p)) continue;
+    if (!p.master)
+      fail(Code::InvalidArgument,
+           "the model was opened for inference: its 16-bit weights have no f32 masters to train");
+    total += aligned(p.shape.size());
+  }
+  if (total == 0)
+    fail(Code::InvalidArgument, lora() ? "nothing to train: the part with the adapters is frozen"
+                                       : "nothing to train: encoder and decoder are both frozen");
   grads_ = backend.zeros({total});
   int64_t at = 0;
   for (Param* p : in_memory_order())
@@ -127,6 +159,18 @@ int64_t Params::trainable() const {
   return n;
 }
 
+namespace {
+
+// Element i of the file is element place(i) of the memory.
+int64_t place(const Param& param, int64_t i) {
+  const Shape& s = param.shape;
+  if (param.layout == Layout::transposed) return i % s[0] * s[1] + i / s[0];
+  const int64_t in = s[1] / 3, o = i / s[1], tap = i % 3;
+  return o * s[1] + tap * in + i % s[1] / 3;
+}
+
+}  // namespace
+
 std::vector<float> to_file_layout(Backend& backend, const Param& param, const Tensor& tensor) {
   Tensor wide = tensor;
   if (tensor.dtype != DType::F32) backend.cast(wide = backend.empty(tensor.shape), tensor);
@@ -134,22 +178,16 @@ std::vector<float> to_file_layout(Backend& backend, const Param& param, const Te
   backend.synchronize();
   backend.download(memory.data(), wide.address, memory.size() * sizeof(float));
   if (param.layout == Layout::same) return memory;
-  const int64_t out = param.shape[0], in = param.shape[1] / 3;
   std::vector<float> file(memory.size());
-  for (int64_t o = 0; o < out; ++o)
-    for (int64_t tap = 0; tap < 3; ++tap)
-      for (int64_t i = 0; i < in; ++i) file[(o * in + i) * 3 + tap] = memory[(o * 3 + tap) * in + i];
+  for (size_t i = 0; i < file.size(); ++i) file[i] = memory[place(param, static_cast<int64_t>(i))];
   return file;
 }
 
 void from_file_layout(Backend& backend, const Param& param, const Tensor& tensor, const float* data) {
   std::vector<float> memory;
-  if (param.layout == Layout::taps) {
-    const int64_t out = param.shape[0], in = param.shape[1] / 3;
+  if (param.layout != Layout::same) {
     memory.resize(static_cast<size_t>(param.shape.size()));
-    for (int64_t o = 0; o < out; ++o)
-      for (int64_t tap = 0; tap < 3; ++tap)
-        for (int64_t i = 0; i < in; ++i) memory[(o * 3 + tap) * in + i] = data[(o * in + i) * 3 + tap];
+    for (size_t i = 0; i < memory.size(); ++i) memory[place(param, static_cast<int64_t>(i))] = data[i];
     data = memory.data();
   }
   if (tensor.dtype == DType::F32)

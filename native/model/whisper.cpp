@@ -70,8 +70,13 @@ void Batch::check(const Dims& dims) const {
            dims.vocab);
 }
 
-Whisper::Whisper(std::shared_ptr<Backend> backend, const Dims& d, Precision p, bool trainable)
-    : dims(checked(d)), precision(p), backend_(std::move(backend)), encoder_(params_, dims), decoder_(params_, dims) {
+Whisper::Whisper(std::shared_ptr<Backend> backend, const Dims& d, Precision p, bool trainable, const Lora& lora)
+    : dims(checked(d)),
+      precision(p),
+      backend_(std::move(backend)),
+      params_(lora),
+      encoder_(params_, dims),
+      decoder_(params_, dims) {
   if (precision == Precision::f32_fast) backend_->fast_products();
   params_.materialise(*backend_, dtype_of(precision), trainable);
 }

@@ -38,11 +38,19 @@ struct Losses {
   Losses(const Batch& batch, const float* of_labels);  // in host memory, one per label
 };
 
+// Tokens behind those of a checkpoint, and what their embeddings begin as.
+struct NewTokens {
+  std::vector<int32_t>
+      like;           // per token: another token, whose embedding it gets; -1: the mean of all, and a little noise
+  uint64_t seed = 0;  // of the noise
+};
+
 class Whisper {
  public:
-  // Without `trainable`, weights in 16 bits have no f32 masters: a third of the memory, and no training.
+  // Without `trainable`, and beside adapters, weights in 16 bits have no f32 masters: a third of the memory, and no
+  // training.
   Whisper(std::shared_ptr<Backend> backend, const Dims& dims, Precision precision = Precision::f32,
-          bool trainable = true);
+          bool trainable = true, const Lora& lora = {});
 
   const Dims dims;
   const Precision precision;
@@ -50,11 +58,20 @@ class Whisper {
   Backend& backend() { return *backend_; }
   Params& params() { return params_; }
 
-  // Reads every parameter from the files of a checkpoint (one, or shards). Every name and shape is checked before
-  // anything is copied; `proj_out.weight` must equal the embedding or be absent, and names may lack the `model.`
-  // prefix.
-  void load(const std::vector<std::string>& files);
+  // Reads every parameter from the files of a checkpoint (one, or shards), but those of adapters. Every name and shape
+  // is checked before anything is copied; `proj_out.weight` must equal the embedding or be absent, and names may lack
+  // the `model.` prefix. Where there are new tokens, the file's embedding has as many rows less.
+  void load(const std::vector<std::string>& files, const NewTokens& tokens = {});
+  // Weights with adapters are saved with their products. Those of 16 bits that have no masters are read again from the
+  // files they were loaded from, which are exact.
   void save(const std::string& path, const std::map<std::string, std::string>& metadata);
+
+  // Adapters: in the file of PEFT (adapter_model.safetensors), from scratch, and into the weights, for a model that is
+  // not trained any more; their products then cost nothing.
+  void load_adapters(const std::string& path);
+  void save_adapters(const std::string& path);
+  void initialise_adapters(uint64_t seed);
+  void merge_adapters();
 
   // From scratch: `hf` is transformers' initialisation (normal, std 0.02), `fan_in` scales by the width of the input
   // and starts the decoder's positions as sinusoids, which small models need to learn at all.
@@ -78,7 +95,11 @@ class Whisper {
   Losses read(const Tensor& losses, const Batch& batch);  // waits for them
 
  private:
+  std::vector<float> merged(const Adapter& adapter, const float* file);
+
   std::shared_ptr<Backend> backend_;
+  std::vector<std::string> files_;  // that the weights are from
+  NewTokens new_tokens_;            // that these lack
   Params params_;
   Encoder encoder_;
   Decoder decoder_;

@@ -30,12 +30,12 @@ class Adafactor final : public Optimizer {
   std::vector<StateTensor> state() override {
     std::vector<StateTensor> list;
     for (const auto& [p, row, column] : moments_) {
-      const bool taps = p->layout == Layout::taps;
+      const bool swapped = p->layout != Layout::same;
       if (!row) {
         list.push_back({"exp_avg_sq", p, column});
       } else {
-        list.push_back({"exp_avg_sq_row", p, taps ? column : row});
-        list.push_back({"exp_avg_sq_col", p, taps ? row : column});
+        list.push_back({"exp_avg_sq_row", p, swapped ? column : row});
+        list.push_back({"exp_avg_sq_col", p, swapped ? row : column});
       }
     }
     return list;
@@ -43,7 +43,7 @@ class Adafactor final : public Optimizer {
 
  private:
   // The formula is symmetric in rows and columns. A convolution's weight, [out, in, 3] in torch, is [out, 3, in] here,
-  // so that its rows are torch's columns.
+  // so that its rows are torch's columns; so are those of what lies transposed.
   static Shape factored(const Param& p) {
     return p.layout == Layout::taps ? Shape{p.shape[0], 3, p.shape[1] / 3} : p.shape;
   }

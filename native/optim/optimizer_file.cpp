@@ -34,6 +34,7 @@ bool like_param(const StateTensor& s) { return !s.absmax && s.tensor.shape == s.
 Sizes file_shape(const StateTensor& s) {
   const Param& p = *s.param;
   if (s.absmax && p.layout == Layout::taps) return {p.shape[0], 3, p.shape[1] / 3};
+  if (s.absmax && p.layout == Layout::transposed) return sizes(p.shape);
   return s.absmax || like_param(s) ? p.file_shape() : sizes(s.tensor.shape);
 }
 

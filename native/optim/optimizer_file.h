@@ -5,9 +5,9 @@
 //   adamw_bnb_8bit          state1.NAME, state2.NAME (u8 codes, or f32 of tensors whose moments are not in 8 bits),
 //                           absmax1.NAME, absmax2.NAME (of codes: one per block), qmap1, qmap2 (what codes stand for)
 //   adafactor               exp_avg_sq_row.NAME, exp_avg_sq_col.NAME, of vectors exp_avg_sq.NAME
-// Shapes and order are the checkpoint's, so that others can read them, but for the codes of a convolution: they are of
-// blocks of 256 elements as these lie in memory, and in another order would be codes of other blocks. Their shape says
-// so: [out, 3, in], for a weight that is [out, in, 3].
+// Shapes and order are the checkpoint's, so that others can read them, but for the codes of a convolution and of an
+// adapter's B: they are of blocks of 256 elements as these lie in memory, and in another order would be codes of other
+// blocks. Their shape says so: [out, 3, in], for a weight that is [out, in, 3], and [rank, out] for [out, rank].
 //
 // Codes that come otherwise are decoded and coded again: of blocks of 2048 elements, as bitsandbytes had them before
 // 0.44 (how many there are tells), with another qmap, or of a convolution in torch's order, [out, in, 3].

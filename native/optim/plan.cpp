@@ -13,7 +13,7 @@ Plan plan(const Dims& dims, const PlanOptions& o) {
          o.labels);
   const DeviceKind kind = o.device.starts_with("cuda") ? DeviceKind::gpu : DeviceKind::cpu;
   auto backend = std::make_shared<DryBackend>(kind);
-  Whisper model(backend, dims, o.precision, /*trainable=*/o.training);
+  Whisper model(backend, dims, o.precision, /*trainable=*/o.training, o.lora);
   const auto live = [&] { return static_cast<int64_t>(backend->live_bytes()); };
 
   Plan plan;

@@ -14,6 +14,7 @@ struct PlanOptions {
   int labels = 448;  // per row
   bool training = true;
   Precision precision = Precision::f32;
+  Lora lora;
   TrainingOptions options;
 };
 

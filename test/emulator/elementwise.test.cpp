@@ -29,6 +29,18 @@ TEST(cuda_cast) {
         });
 }
 
+TEST(cuda_multiply) {
+  for (const DType from : floats)
+    for (const DType to : floats)
+      for (const int64_t n : {1, 9, 2500})
+        agree("multiply", 0, [&](Operands& make) {
+          Tensor x = make.normal({n + 1}, from), y = make.filled({n + 1}, 7, to), z = make.filled({n + 1}, 7, to);
+          make.backend().multiply(y, x, 0.3f);
+          make.backend().multiply(shifted(z), shifted(x), -2);
+          return std::vector{y, z};
+        });
+}
+
 TEST(cuda_gelu) {
   for (const DType type : floats)
     for (const int64_t width : {1, 8, 33, 1200})

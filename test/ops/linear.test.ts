@@ -277,6 +277,24 @@ describe('linear', () => {
     }
   });
 
+  it.each(['f32', 'f16', 'bf16'] as const)(
+    'backward into spaced dx, written and added to, in %s',
+    (storage) => {
+      const [batch, time, n, k] = [3, 7, 4, 37];
+      const m = batch * time;
+      const dy = stored(dense(noise(m * n, 1, storage), m, n), storage);
+      const weight = stored(dense(noise(n * k, 3, storage), n, k), storage);
+      for (const { name, ops } of backends) {
+        const [apart, together] = [spaced(null, batch, time, k), poisoned(m, k)].map((dx) => {
+          const out = stored(dx, storage);
+          for (const add of [false, true]) ops.linearBackward!(out, null, null, dy, null, weight, add);
+          return elements(out);
+        });
+        expectSame(name, apart!, together!);
+      }
+    },
+  );
+
   it('refuses shapes that do not fit', () => {
     const { ops } = backends[0]!;
     const [x, weight] = [dense(randn(6, 1), 2, 3), dense(randn(8, 1), 2, 4)];

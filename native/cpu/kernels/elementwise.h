@@ -10,6 +10,8 @@ namespace whisper::cpu {
 struct ElementwiseKernels {
   // y = x in another dtype
   void (*cast)(Floats y, ConstFloats x, int64_t n);
+  // y = factor·x; y may be x
+  void (*multiply)(Floats y, ConstFloats x, float factor, int64_t n);
   // z = x + y; z may be x or y
   void (*add)(float* z, const float* x, ConstFloats y, int64_t n);
   // y = Σ x over `count` runs of the dtype of y, 0 of none
