@@ -119,9 +119,10 @@ Napi::Value Model::save(const Napi::CallbackInfo& info) {
   return promised(info.Env(), [&] {
     auto path = argument<std::string>(info, 0, "path");
     auto metadata = argument<std::map<std::string, std::string>>(info, 1, "metadata");
-    return call(info.Env(), [path = std::move(path), metadata = std::move(metadata)](Core& core, const Cancel&) {
-      core.whisper.save(path, metadata);
-    });
+    auto exact =
+        info[2].IsUndefined() ? std::vector<std::string>() : argument<std::vector<std::string>>(info, 2, "exact");
+    return call(info.Env(), [path = std::move(path), metadata = std::move(metadata), exact = std::move(exact)](
+                                Core& core, const Cancel&) { core.whisper.save(path, metadata, exact); });
   });
 }
 

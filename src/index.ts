@@ -34,6 +34,8 @@ export {
   wordErrorRate,
 } from './evaluate/wer.js';
 export type { Generated, GenerateOptions } from './model/greedy.js';
+export type { Lora, LoraOptions } from './model/lora.js';
+export type { NewTokenOptions } from './model/resize.js';
 export { type InitialiseOptions, type LoadOptions, Whisper } from './model/whisper.js';
 export type { NativePlan as MemoryPlan, Precision } from './native.js';
 export { type Features, type LogMelOptions, logMel } from './processor/features.js';

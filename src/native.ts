@@ -2,6 +2,11 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { WhisperError } from './errors.js';
+import type { NativeOps, NativeOpTimes } from './native-ops.js';
+import type { NativePlan, NativePlanOptions } from './native-plan.js';
+
+export type { NativeOperand, NativeOperands, NativeOps, NativeOpTimes } from './native-ops.js';
+export type { NativePlan, NativePlanOptions } from './native-plan.js';
 
 /** Sizes of a model, as `config.json` has them (native/model/dims.h). */
 export interface NativeDims {
@@ -150,8 +155,11 @@ export interface NativeModel {
   /** `newTokens`: those that the files do not have. */
   load(files: string[], newTokens?: NativeNewTokens): Promise<void>;
   initialise(scheme: 'hf' | 'fan_in', seed: number): Promise<void>;
-  /** Weights with adapters are saved with their products. */
-  save(path: string, metadata: Record<string, string>): Promise<void>;
+  /**
+   * Weights with adapters are saved with their products. `exact`: the files that the weights are from, where beside adapters
+   * the model has them in 16 bits only.
+   */
+  save(path: string, metadata: Record<string, string>, exact?: string[]): Promise<void>;
   /** Of PEFT's `adapter_model.safetensors`. */
   loadAdapters(path: string): Promise<void>;
   saveAdapters(path: string): Promise<void>;
@@ -199,35 +207,6 @@ export interface NativeModel {
   limitMemory(bytes: number): Promise<void>;
   /** Waits for the calls made so far, then frees everything. Later calls reject. */
   dispose(): Promise<void>;
-}
-
-export interface NativePlanOptions {
-  /** Where it would run; only whether that is a GPU matters. Default cpu. */
-  device?: string;
-  batch: number;
-  /** Tokens per row. */
-  labels: number;
-  training: boolean;
-  precision?: Precision;
-  lora?: NativeLora;
-  options?: NativeTrainingOptions;
-}
-
-/** Bytes, from a dry run of the same schedule. */
-export interface NativePlan {
-  /** What layers compute with; in f32 the masters themselves. */
-  weights: number;
-  /** f32 masters behind weights of 16 bits; 0 in f32. */
-  masters: number;
-  gradients: number;
-  optimizer: number;
-  /** The most that activations and workspace hold at once. */
-  activations: number;
-  /** The most that one operation takes for itself while it runs, within the above. */
-  workspace: number;
-  peak: number;
-  parameters: number;
-  trainable: number;
 }
 
 /** native/backend.h: Gpu. */
@@ -292,34 +271,6 @@ export interface NativeAddon {
   /** The package version it was built for. */
   readonly version: string;
 }
-
-/**
- * A tensor of an operation: dense, or a view of `data` from `offset` on with `rowStride` elements from a row to the next
- * and `batchStride` from a batch entry to the next. Operands with the same `data` share their memory, as `z = x` or the
- * parts of packed rows do. Operands that the operation writes are copied back.
- */
-export interface NativeOperand {
-  /** f32, i32, i16, u8, or the bits of 16-bit floats, whose `dtype` is then given. */
-  data: Float32Array | Int32Array | Int16Array | Uint8Array | Uint16Array;
-  dtype?: 'f16' | 'bf16';
-  shape: number[];
-  offset?: number;
-  rowStride?: number;
-  batchStride?: number;
-}
-
-/** Operands and scalars in the order of native/ops.def; null or undefined where one is absent. */
-export type NativeOperands = (NativeOperand | number | boolean | Record<string, number> | null | undefined)[];
-
-/** By name. */
-export type NativeOps = {
-  readonly [op: string]: (...operands: NativeOperands) => void;
-} & { readonly device: string };
-
-/** By name. */
-export type NativeOpTimes = {
-  readonly [op: string]: (...operands: NativeOperands) => Float64Array;
-} & { readonly device: string };
 
 const require = createRequire(import.meta.url);
 const root = fileURLToPath(new URL('..', import.meta.url));

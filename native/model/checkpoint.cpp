@@ -177,16 +177,13 @@ void Whisper::load(const std::vector<std::string>& paths, const NewTokens& token
   }
   params_.refresh(*backend_);
   backend_->synchronize();
-  files_ = paths, new_tokens_ = tokens;
 }
 
-void Whisper::save(const std::string& path, const std::map<std::string, std::string>& metadata) {
-  std::optional<Weights> exact;
-  if (params_.lora() && params_.copies()) {
-    if (files_.empty())
-      fail(Code::InvalidArgument, "save: the weights beside the adapters are in 16 bits and were loaded from no file");
-    exact.emplace(files_, decoder_.embedding(), new_tokens_);
-  }
+void Whisper::save(const std::string& path, const std::map<std::string, std::string>& metadata,
+                   const std::vector<std::string>& exact) {
+  const NewTokens none;
+  std::optional<Weights> files;
+  if (!exact.empty()) files.emplace(exact, decoder_.embedding(), none);
   const auto adapter_of = [&](const Param& p) {
     const auto& list = params_.adapters();
     return std::find_if(list.begin(), list.end(), [&](const Adapter& a) { return &a.weight == &p; });
@@ -196,9 +193,9 @@ void Whisper::save(const std::string& path, const std::map<std::string, std::str
   for (const Param& p : params_.list()) {
     if (p.role == Role::adapter) continue;
     auto& data = host.emplace_back();
-    const bool from_file = exact && !p.master;
+    const bool from_file = files && !p.master;
     if (from_file)
-      exact->read(p, data);
+      files->read(p, data);
     else
       data = to_file_layout(*backend_, p, p.exact());
     const auto adapter = adapter_of(p);

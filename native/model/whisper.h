@@ -62,9 +62,10 @@ class Whisper {
   // is checked before anything is copied; `proj_out.weight` must equal the embedding or be absent, and names may lack
   // the `model.` prefix. Where there are new tokens, the file's embedding has as many rows less.
   void load(const std::vector<std::string>& files, const NewTokens& tokens = {});
-  // Weights with adapters are saved with their products. Those of 16 bits that have no masters are read again from the
-  // files they were loaded from, which are exact.
-  void save(const std::string& path, const std::map<std::string, std::string>& metadata);
+  // Weights with adapters are saved with their products. Those that have no masters are read again from the files they
+  // were loaded from, where these are given: they are exact.
+  void save(const std::string& path, const std::map<std::string, std::string>& metadata,
+            const std::vector<std::string>& exact = {});
 
   // Adapters: in the file of PEFT (adapter_model.safetensors), from scratch, and into the weights, for a model that is
   // not trained any more; their products then cost nothing.
@@ -98,8 +99,6 @@ class Whisper {
   std::vector<float> merged(const Adapter& adapter, const float* file);
 
   std::shared_ptr<Backend> backend_;
-  std::vector<std::string> files_;  // that the weights are from
-  NewTokens new_tokens_;            // that these lack
   Params params_;
   Encoder encoder_;
   Decoder decoder_;

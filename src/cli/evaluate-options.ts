@@ -1,6 +1,6 @@
 // The options of whisper-tune evaluate: those of the fine-tuning event's evaluation script, and its own.
 import { NORMALIZER_NAMES } from '../evaluate/normalizers.js';
-import { datasetOptions, precisionOptions, rowOptions } from '../train/arguments.js';
+import { adapterOptions, datasetOptions, precisionOptions, rowOptions } from '../train/arguments.js';
 import { boolean, choice, integer, number, required, requiredStrings, string } from '../train/option.js';
 import { hubOptions } from '../train/options/model.js';
 import { commonOptions } from './command.js';
@@ -33,6 +33,7 @@ const how = {
   language: string('language of the speech, by name or code; a row’s own goes before it', undefined),
   task: choice('what the texts are', ['transcribe', 'translate'], 'transcribe'),
   device: string('where to compute: auto, cpu, cuda or cuda:N; or a number, -1 for the CPU', 'auto'),
+  ...adapterOptions,
   ...precisionOptions,
   batch_size: integer('clips at a time', 16, { least: 1 }),
   generation_max_length: integer('tokens of a generated text, its prompt included', undefined, { least: 1 }),

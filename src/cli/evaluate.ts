@@ -48,8 +48,9 @@ async function run(given: Given): Promise<number> {
   const evaluated: Evaluated[] = [];
   try {
     for (const [i, name] of names.entries()) {
-      const { device, outputDir } = options;
-      const open = loadModel(name, { device: deviceOf(device), precision, trainable: false }, given);
+      const { device, outputDir, adapter } = options;
+      const load = { device: deviceOf(device), precision, adapter, trainable: false };
+      const open = loadModel(name, load, given);
       const folder = outputDir && several ? join(outputDir, folders[i]!) : outputDir;
       // One model at a time: two may not fit.
       const one = await withModel(open, terminal, (model) =>

@@ -13,6 +13,7 @@ import { envCommand } from './env.js';
 import { evaluateCommand } from './evaluate.js';
 import { parseFlags } from './flags.js';
 import { describeGroups } from './help.js';
+import { mergeCommand } from './merge.js';
 import { optimizerCommand } from './optimizer.js';
 import { planCommand } from './plan.js';
 import { preflightCommand } from './preflight.js';
@@ -27,6 +28,7 @@ const commands = [
   pushCommand,
   planCommand,
   preflightCommand,
+  mergeCommand,
   optimizerCommand,
   benchCommand,
   envCommand,

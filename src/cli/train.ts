@@ -6,15 +6,19 @@ import type { TrainingListener } from '../report/listener.js';
 import { openListeners } from '../report/listeners.js';
 import { describeEvaluation, EvaluationReport } from '../report/progress.js';
 import {
+  adapterOptions,
   datasetOptions,
+  loraOptions,
   modelOptions,
   phaseOptions,
   precisionOptions,
   rowOptions,
+  tokenOptions,
   trainerOptions,
   trainingOptions,
 } from '../train/arguments.js';
 import { checkLossScale, checkTogether } from '../train/checks.js';
+import { loraOptionsOf } from '../train/lora.js';
 import { camelCase } from '../train/option.js';
 import { pushOptions } from '../train/options/hub.js';
 import { reportOptions } from '../train/options/reports.js';
@@ -29,6 +33,9 @@ import { openEvaluation, openTraining } from './training-data.js';
 
 const options = {
   ...modelOptions,
+  ...loraOptions,
+  ...adapterOptions,
+  ...tokenOptions,
   ...precisionOptions,
   ...datasetOptions,
   ...rowOptions,
@@ -112,8 +119,21 @@ async function namesOf({ options }: Given): Promise<string | string[]> {
 
 function openModel(given: Given): Promise<Whisper> {
   const { modelNameOrPath, modelRevision: revision, initFromScratch, device, seed, doTrain } = given.options;
-  const load = { device, precision: choosePrecision(given.options), trainable: doTrain, revision };
-  const scratch = initFromScratch && { initialisation: initFromScratch, seed };
+  const { addTokens, addLanguage: addLanguages, adapter } = given.options;
+  const lora = loraOptionsOf(given.options, spellFlag);
+  const precision = choosePrecision(given.options);
+  const load = {
+    device,
+    precision,
+    trainable: doTrain,
+    revision,
+    lora,
+    adapter,
+    addTokens,
+    addLanguages,
+    seed,
+  };
+  const scratch = initFromScratch && { initialisation: initFromScratch };
   return loadModel(modelNameOrPath, { ...load, ...scratch }, given);
 }
 
@@ -132,7 +152,7 @@ async function train(
       return false;
     }
   }
-  await model.savePretrained(options.outputDir);
+  await model.savePretrained(options.outputDir, { adapter: options.saveAdapterOnly ? 'only' : 'beside' });
   await listener.tell({ type: 'written', path: options.outputDir });
   await report(trainer, listener, 'train', trainer.metrics(), results);
   return true;

@@ -1,7 +1,7 @@
 // whisper-tune transcribe: the text of one audio file.
 import { WhisperError } from '../errors.js';
 import { CountReport } from '../report/progress.js';
-import { modelOptions, precisionOptions } from '../train/arguments.js';
+import { adapterOptions, modelOptions, precisionOptions } from '../train/arguments.js';
 import { choice, integer, required, string } from '../train/option.js';
 import { hubOptions } from '../train/options/model.js';
 import { transcribe } from '../transcribe/transcribe.js';
@@ -14,6 +14,7 @@ const options = {
   language: string('language of the speech, by name or code', undefined),
   task: choice('write what is said, or its English translation', ['transcribe', 'translate'], 'transcribe'),
   batch_size: integer('windows at a time', 8, { least: 1 }),
+  ...adapterOptions,
   device: modelOptions.device,
   ...precisionOptions,
   ...hubOptions,
@@ -32,8 +33,8 @@ export const transcribeCommand: Command<typeof options> = {
     if (file === undefined) {
       throw new WhisperError('ERR_INVALID_ARGUMENT', 'transcribe needs an audio file');
     }
-    const { device, modelRevision: revision } = options;
-    const load = { device, precision: choosePrecision(options), trainable: false, revision };
+    const { device, modelRevision: revision, adapter } = options;
+    const load = { device, precision: choosePrecision(options), trainable: false, revision, adapter };
     const open = loadModel(options.modelNameOrPath, load, given);
     return withModel(open, terminal, async (model) => {
       noticeLanguage(model, options.language, terminal);

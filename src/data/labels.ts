@@ -48,23 +48,24 @@ export function spokenIn(
 }
 
 function ownLanguage(language: string, tokenizer: WhisperTokenizer): string | undefined {
-  const code = localeLanguage(language);
+  const code = localeLanguage(language, tokenizer.languages);
   return code === 'en' && !tokenizer.isMultilingual ? undefined : code;
 }
 
 /**
  * The code of the language that a row names: `es` for `Spanish`, `es` or `es-MX`.
  *
- * @throws WhisperError `ERR_INVALID_ARGUMENT` for one that Whisper does not know
+ * @param own codes that the model knows, where it may know more than Whisper does
+ * @throws WhisperError `ERR_INVALID_ARGUMENT` for one that is not known
  */
-export function localeLanguage(language: string): string {
+export function localeLanguage(language: string, own?: ReadonlyMap<string, unknown>): string {
   const [first = ''] = language.split(/[-_]/);
-  if (first === language) return languageCode(language);
+  if (first === language) return languageCode(language, own);
   try {
-    return languageCode(first);
+    return languageCode(first, own);
   } catch {
     // The message names the whole of it.
-    return languageCode(language);
+    return languageCode(language, own);
   }
 }
 
@@ -72,8 +73,8 @@ export function localeLanguage(language: string): string {
 const UNSPACED = new Set(['zh', 'ja', 'yue']);
 
 /** What stands between two texts of a language that follow each other. */
-export function separator(language: string | undefined): string {
-  return language !== undefined && UNSPACED.has(localeLanguage(language)) ? '' : ' ';
+export function separator(language: string | undefined, own?: ReadonlyMap<string, unknown>): string {
+  return language !== undefined && UNSPACED.has(localeLanguage(language, own)) ? '' : ' ';
 }
 
 /**
@@ -95,7 +96,7 @@ export function labelsOf(
       // What is silent has no times: nothing is said at any.
       const timed = row.text.trim() !== '' && draws.for('timestamps').uniform() < timestamps;
       if (!timed) return tokenizer.labels(row.text, spoken);
-      const text = timedText(tokenizer, row, seconds, separator(spoken.language));
+      const text = timedText(tokenizer, row, seconds, separator(spoken.language, tokenizer.languages));
       return [...tokenizer.promptTokens({ ...spoken, timestamps: true }), ...text, tokenizer.eot];
     },
     prompt(row, { draws }, most) {

@@ -7,7 +7,8 @@ import { fileError, WhisperError } from '../errors.js';
 import { exists, makeFolder } from '../files/folders.js';
 import { readJson } from '../files/json.js';
 
-const WEIGHTS = 'model.safetensors';
+/** The file of weights that are not in shards. */
+export const WEIGHTS = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
 
 /**

@@ -3,6 +3,7 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readJson } from '../files/json.js';
+import { LANGUAGES } from '../processor/languages.js';
 import type { WhisperTokenizer } from '../processor/tokenizer.js';
 import type { ModelConfig } from './config.js';
 
@@ -57,6 +58,10 @@ export function completeGenerationConfig(
 ): GenerationConfig {
   const { isMultilingual, languages, transcribe, translate } = tokenizer;
   const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value != null));
+  const idsOf = (wanted: (code: string) => boolean) =>
+    Object.fromEntries(
+      [...languages].filter(([code]) => wanted(code)).map(([code, id]) => [`<|${code}|>`, id]),
+    );
   return {
     begin_suppress_tokens: config.begin_suppress_tokens ?? [],
     bos_token_id: config.bos_token_id ?? config.eos_token_id,
@@ -66,7 +71,7 @@ export function completeGenerationConfig(
     is_multilingual: isMultilingual,
     ...(isMultilingual
       ? {
-          lang_to_id: Object.fromEntries([...languages].map(([code, id]) => [`<|${code}|>`, id])),
+          lang_to_id: idsOf(() => true),
           task_to_id: { transcribe, translate },
         }
       : {}),
@@ -77,12 +82,19 @@ export function completeGenerationConfig(
     return_timestamps: false,
     suppress_tokens: config.suppress_tokens ?? [],
     ...known,
+    // Languages may have been added since the file was written.
+    ...(given.lang_to_id
+      ? { lang_to_id: { ...given.lang_to_id, ...idsOf((code) => !LANGUAGES.has(code)) } }
+      : {}),
   };
 }
 
-/** Makes a language and task what `generate` does when it is told neither. */
+/**
+ * Makes a language and task what `generate` does when it is told neither. A language that Whisper does not know is
+ * written as its token, which is how transformers finds it.
+ */
 export function setLanguage(generation: GenerationConfig, code: string, task: string): void {
-  generation.language = code;
+  generation.language = LANGUAGES.has(code) ? code : `<|${code}|>`;
   generation.task = task;
   // transformers refuses a language beside the older way of forcing one.
   delete generation.forced_decoder_ids;

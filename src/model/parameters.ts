@@ -3,7 +3,7 @@ import type { NativeModel } from '../native.js';
 
 export interface ParameterCounts {
   parameters: number;
-  /** Those that training changes. */
+  /** Those that training changes: of a model with adapters these alone. */
   trainable: number;
   /** In embeddings of tokens and positions. */
   embeddings: number;
@@ -22,13 +22,16 @@ export async function countParameters(
   { freezeEncoder = false, freezeDecoder = false, trainEncoderPositions = false }: Trained = {},
 ): Promise<ParameterCounts> {
   const counts = { parameters: 0, trainable: 0, embeddings: 0 };
-  for (const { name, shape } of await native.parameters()) {
+  const all = await native.parameters();
+  const isAdapter = (name: string) => /\.lora_[AB]\.weight$/.test(name);
+  const adapted = all.some(({ name }) => isAdapter(name));
+  for (const { name, shape } of all) {
     const size = shape.reduce((product, length) => product * length, 1);
     const frozen = name.startsWith('model.encoder.') ? freezeEncoder : freezeDecoder;
     counts.parameters += size;
     if (/embed_(tokens|positions)/.test(name)) counts.embeddings += size;
     const fixed = name === 'model.encoder.embed_positions.weight' && !trainEncoderPositions;
-    if (!fixed && !frozen) counts.trainable += size;
+    if (!fixed && !frozen && isAdapter(name) === adapted) counts.trainable += size;
   }
   return counts;
 }

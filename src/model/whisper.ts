@@ -3,42 +3,21 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { WhisperError } from '../errors.js';
 import { sortedJson } from '../files/json.js';
-import {
-  addon,
-  type NativeBatch,
-  type NativeLosses,
-  type NativeModel,
-  PRECISIONS,
-  type Precision,
-} from '../native.js';
-import { WhisperTokenizer } from '../processor/tokenizer.js';
-import { formatBytes } from '../train/memory/bytes.js';
+import type { NativeBatch, NativeLosses, NativeModel, Precision } from '../native.js';
+import type { WhisperTokenizer } from '../processor/tokenizer.js';
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, writeAdapterConfig } from './adapter.js';
 import { cancellable } from './cancel.js';
-import { writeFiles, writeFolder } from './checkpoint.js';
-import { type ModelConfig, nativeDims, readModelConfig, windowSamples } from './config.js';
-import { type FindOptions, findModel } from './find.js';
-import {
-  completeGenerationConfig,
-  type GenerationConfig,
-  readGenerationConfig,
-} from './generation-config.js';
+import { WEIGHTS, writeFiles, writeFolder } from './checkpoint.js';
+import { type ModelConfig, readModelConfig, windowSamples } from './config.js';
+import { findModel } from './find.js';
+import type { GenerationConfig } from './generation-config.js';
 import { type Generated, type GenerateOptions, nativeOptions, textOf } from './greedy.js';
-import { type PreprocessorConfig, readPreprocessorConfig } from './preprocessor-config.js';
+import type { Lora } from './lora.js';
+import { findWeights, type LoadOptions, openParts, type WhisperParts } from './open.js';
+import type { PreprocessorConfig } from './preprocessor-config.js';
 import { withWeights } from './weights.js';
 
-export interface LoadOptions extends FindOptions {
-  /** `auto` (the first GPU if there is one, else the CPU), `cpu`, `cuda` or `cuda:N`. Default: `auto`. */
-  device?: string | undefined;
-  /**
-   * Type of weights in products and of stored activations. Sums, masters and optimizer states are in f32 with each.
-   * On the CPU `bf16` saves time where the instruction set has products of bf16 (`avx512bf16`, `amx`) and memory
-   * everywhere, `f16` memory only. `f32-fast` is f32 by three products of bf16 each: faster than f32 with AMX, of 16
-   * instead of 24 bits of accuracy, refused where there is neither. Default: `f32`.
-   */
-  precision?: Precision | undefined;
-  /** Whether the model will be trained: if not, weights in 16 bits have no f32 masters. Default: true. */
-  trainable?: boolean | undefined;
-}
+export type { LoadOptions, WhisperParts } from './open.js';
 
 export interface InitialiseOptions extends LoadOptions {
   /**
@@ -46,47 +25,40 @@ export interface InitialiseOptions extends LoadOptions {
    * starting as sinusoids; small models need it to learn at all. Default: `hf`.
    */
   initialisation?: 'hf' | 'fan_in' | undefined;
-  /** Default: 42. */
-  seed?: number | undefined;
-}
-
-/** Everything a model is made of; `Whisper.fromPretrained` and `fromConfig` put it together. */
-export interface WhisperParts {
-  /** The folder it came from, for messages. */
-  folder: string;
-  config: ModelConfig;
-  generation: GenerationConfig;
-  preprocessor: PreprocessorConfig;
-  tokenizer: WhisperTokenizer;
-  precision: Precision;
-  native: NativeModel;
 }
 
 /** A Whisper model with its tokenizer, on a device. Calls run one after the other on the model's own thread. */
 export class Whisper {
   readonly folder: string;
+  /** What others call it: an id on the Hub, or its folder. */
+  readonly name: string;
   readonly config: ModelConfig;
   readonly generation: GenerationConfig;
   readonly preprocessor: PreprocessorConfig;
   readonly tokenizer: WhisperTokenizer;
   readonly precision: Precision;
+  /** Adapters beside the weights, if any. */
+  readonly lora: Lora | undefined;
   /** The engine's side of the model. */
   readonly native: NativeModel;
 
   constructor(parts: WhisperParts) {
     this.folder = parts.folder;
+    this.name = parts.name ?? parts.folder;
     this.config = parts.config;
     this.generation = parts.generation;
     this.preprocessor = parts.preprocessor;
     this.tokenizer = parts.tokenizer;
     this.precision = parts.precision;
     this.native = parts.native;
+    this.lora = parts.lora;
   }
 
   /**
    * Loads a checkpoint in the layout of transformers (4 or 5): `config.json`, `model.safetensors` or shards with an index
    * (or `pytorch_model.bin` where that is all there is), a tokenizer, and where present `generation_config.json` and
-   * `preprocessor_config.json`.
+   * `preprocessor_config.json`. Of a folder that holds an adapter alone, as a checkpoint of training with LoRA, the model is
+   * the one that the adapter names.
    *
    * @param model a folder, or an id on the Hub as `openai/whisper-small`, which is downloaded where the cache does not have it
    * @throws WhisperError `ERR_FILE` when the folder or a file is missing, `ERR_HUB` when the Hub has no such model or does
@@ -95,8 +67,10 @@ export class Whisper {
    *   `ERR_OUT_OF_MEMORY`, `ERR_DEVICE_UNAVAILABLE`
    */
   static async fromPretrained(model: string, options: LoadOptions = {}): Promise<Whisper> {
-    const folder = await findModel(model, 'weights', options);
-    return withWeights(folder, (files) => open(folder, options, (native) => native.load(files)), options);
+    const found = await findWeights(model, options);
+    const load = (files: string[]) =>
+      openParts(found, options, (native, newTokens) => native.load(files, newTokens));
+    return new Whisper(await withWeights(found.folder, load, options));
   }
 
   /**
@@ -115,7 +89,14 @@ export class Whisper {
         `${join(folder, 'config.json')}: init_std must be 0.02 to initialise by "hf", got ${spread}`,
       );
     }
-    return open(folder, options, (native) => native.initialise(initialisation, seed));
+    if (options.lora || options.adapter !== undefined) {
+      throw new WhisperError(
+        'ERR_INVALID_ARGUMENT',
+        'adapters (LoRA) learn what trained weights do not do yet: they cannot be had with random ones',
+      );
+    }
+    const fill = (native: NativeModel) => native.initialise(initialisation, seed);
+    return new Whisper(await openParts({ folder, name: folder, adapter: undefined }, options, fill));
   }
 
   /** For example `cpu (avx2, 2 threads)`. */
@@ -132,23 +113,53 @@ export class Whisper {
    * Writes a folder that transformers and the converters of whisper.cpp and CTranslate2 read: weights, configurations,
    * tokenizer. Nothing of an earlier model there is replaced before all of the new one is on the disk.
    *
+   * Weights with adapters (LoRA) are written with those in them.
+   *
+   * @param options `adapter`, of a model that has one: `beside` the weights, in a folder `adapter` of its own, as PEFT reads
+   *   it (default); `only`, instead of the weights; `none`
    * @throws WhisperError `ERR_FILE` when it cannot be written; what was there before stays
    */
-  async savePretrained(folder: string): Promise<void> {
-    await writeFiles(folder, (temporary) => this.write(temporary));
-    // Weights left by an earlier model in shards would be read instead by others.
-    await rm(join(folder, 'model.safetensors.index.json'), { force: true });
+  async savePretrained(
+    folder: string,
+    { adapter = 'beside' }: { adapter?: 'beside' | 'only' | 'none' } = {},
+  ): Promise<void> {
+    const only = adapter === 'only';
+    if (only && !this.lora) {
+      throw new WhisperError('ERR_INVALID_ARGUMENT', `${this.folder} has no adapter to be written alone`);
+    }
+    await writeFiles(folder, (temporary) => this.write(temporary, only));
+    // What an earlier model left, weights in shards or an adapter, others would read instead.
+    const stale = ['model.safetensors.index.json', ...(only ? [WEIGHTS] : [ADAPTER_CONFIG, ADAPTER_WEIGHTS])];
+    for (const name of stale) await rm(join(folder, name), { force: true });
+    const { lora } = this;
+    if (lora && adapter === 'beside') {
+      await writeFolder(join(folder, 'adapter'), (temporary) => this.writeAdapter(temporary, lora));
+    }
   }
 
-  /** As `savePretrained`, for a folder that is this model's alone: it appears, or is replaced, as a whole. `more` adds files. */
+  /**
+   * As `savePretrained`, for a folder that is this model's alone: it appears, or is replaced, as a whole. Of a model with
+   * adapters it has these only, and the place of the weights. `more` adds files.
+   */
   async saveCheckpoint(folder: string, more: (temporary: string) => Promise<void>): Promise<void> {
     await writeFolder(folder, async (temporary) => {
-      await this.write(temporary);
+      await this.write(temporary, this.lora !== undefined);
       await more(temporary);
     });
   }
 
-  private async write(folder: string): Promise<void> {
+  /** Loads the weights of a checkpoint of this very model, or of its adapters. */
+  async loadCheckpoint(folder: string): Promise<void> {
+    if (this.lora) await this.native.loadAdapters(join(folder, ADAPTER_WEIGHTS));
+    else await withWeights(folder, (files) => this.native.load(files));
+  }
+
+  private async writeAdapter(folder: string, lora: Lora): Promise<void> {
+    await writeAdapterConfig(folder, lora, this.name);
+    await this.native.saveAdapters(join(folder, ADAPTER_WEIGHTS));
+  }
+
+  private async write(folder: string, adapterOnly: boolean): Promise<void> {
     const { dtype: _, ...config } = this.config;
     const files: [string, unknown][] = [
       [
@@ -166,7 +177,11 @@ export class Whisper {
     ];
     for (const [name, content] of files) await writeFile(join(folder, name), `${sortedJson(content, 2)}\n`);
     await this.tokenizer.savePretrained(folder);
-    await this.native.save(join(folder, 'model.safetensors'), { format: 'pt' });
+    if (adapterOnly && this.lora) return this.writeAdapter(folder, this.lora);
+    const save = (exact?: string[]) => this.native.save(join(folder, WEIGHTS), { format: 'pt' }, exact);
+    // Beside adapters the engine holds weights in 16 bits only: exact ones are where they came from.
+    const inexact = this.lora && /^b?f16$/.test(this.precision);
+    await (inexact ? withWeights(this.folder, save) : save());
   }
 
   /**
@@ -238,63 +253,5 @@ export class Whisper {
         );
       }
     }
-  }
-}
-
-async function open(
-  folder: string,
-  { device = 'auto', precision = 'f32', trainable = true }: LoadOptions,
-  fill: (native: NativeModel) => Promise<void>,
-): Promise<Whisper> {
-  if (!PRECISIONS.includes(precision)) {
-    throw new WhisperError(
-      'ERR_INVALID_ARGUMENT',
-      `precision must be one of ${PRECISIONS.join(', ')}, got ${JSON.stringify(precision)}`,
-    );
-  }
-  const config = await readModelConfig(folder);
-  const preprocessor = await readPreprocessorConfig(folder, config);
-  const tokenizer = await WhisperTokenizer.fromPretrained(folder);
-  checkTokens(folder, config, tokenizer);
-  const generation = completeGenerationConfig(await readGenerationConfig(folder), config, tokenizer);
-  const dims = nativeDims(config);
-  let native: NativeModel | undefined;
-  try {
-    native = await addon().openModel(device, dims, precision, trainable);
-    await fill(native);
-  } catch (error) {
-    await native?.dispose();
-    if (!(error instanceof WhisperError) || error.code !== 'ERR_OUT_OF_MEMORY') throw error;
-    const plan = await addon().plan(dims, { device, batch: 1, labels: 1, training: trainable, precision });
-    const bytes = formatBytes(plan.weights + plan.masters);
-    throw new WhisperError(
-      'ERR_OUT_OF_MEMORY',
-      `${folder}: the weights in ${precision} take ${bytes} by plan: ${error.message}`,
-      { cause: error },
-    );
-  }
-  return new Whisper({ folder, config, generation, preprocessor, tokenizer, precision, native });
-}
-
-/** A tokenizer of another model would train and decode nonsense without any other error. */
-function checkTokens(folder: string, config: ModelConfig, tokenizer: WhisperTokenizer): void {
-  const refuse = (message: string): never => {
-    throw new WhisperError('ERR_CONFIG', `${folder}: ${message}`);
-  };
-  if (tokenizer.vocabSize > config.vocab_size) {
-    refuse(
-      `the tokenizer has ${tokenizer.vocabSize} tokens, and config.json says vocab_size ${config.vocab_size}`,
-    );
-  }
-  if (tokenizer.sot !== config.decoder_start_token_id) {
-    refuse(
-      `<|startoftranscript|> is token ${tokenizer.sot}, and config.json says decoder_start_token_id ` +
-        `${config.decoder_start_token_id}`,
-    );
-  }
-  if (tokenizer.eot !== config.eos_token_id) {
-    refuse(
-      `<|endoftext|> is token ${tokenizer.eot}, and config.json says eos_token_id ${config.eos_token_id}`,
-    );
   }
 }

@@ -51,11 +51,15 @@ const CODE_BY_NAME: ReadonlyMap<string, string> = new Map([
  * The code of a language given by code (`es`), name (`Spanish`) or alias (`castilian`); upper and lower case
  * and surrounding spaces do not matter.
  *
+ * @param own codes that a model knows, where it may know more than Whisper does
  * @throws WhisperError `ERR_INVALID_ARGUMENT` for anything else; the message names the closest spellings.
  */
-export function languageCode(language: string): string {
-  const wanted = language.trim().toLowerCase();
-  if (LANGUAGES.has(wanted)) return wanted;
+export function languageCode(language: string, own: ReadonlyMap<string, unknown> = LANGUAGES): string {
+  const wanted = language
+    .trim()
+    .toLowerCase()
+    .replace(/^<\|(.+)\|>$/, '$1');
+  if (LANGUAGES.has(wanted) || own.has(wanted)) return wanted;
   const code = CODE_BY_NAME.get(wanted);
   if (code !== undefined) return code;
   const near = closestNames(wanted);

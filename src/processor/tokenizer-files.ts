@@ -209,6 +209,24 @@ async function readMerges(path: string, vocab: Record<string, number>): Promise<
   return merges;
 }
 
+/** The files with more added tokens, the first of which has the identifier `first`. */
+export function withAddedTokens(
+  files: TokenizerFiles,
+  tokens: readonly { content: string; special: boolean }[],
+  first: number,
+): TokenizerFiles {
+  const added = tokens.map(({ content, special }, i) => ({
+    id: first + i,
+    content,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+    special,
+  }));
+  return { ...files, json: { ...files.json, added_tokens: [...files.json.added_tokens, ...added] } };
+}
+
 /**
  * Writes every file that some reader wants: tokenizer.json (tokenizers, faster-whisper), vocab.json, merges.txt,
  * added_tokens.json and special_tokens_map.json (transformers before 5, the converter of whisper.cpp),

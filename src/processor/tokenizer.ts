@@ -4,7 +4,12 @@ import { WhisperError } from '../errors.js';
 import { readGenerationConfig } from '../model/generation-config.js';
 import { BYTE_OF_CHARACTER, tokenBytes } from './byte-level.js';
 import { LANGUAGES, languageCode } from './languages.js';
-import { readTokenizerFiles, type TokenizerFiles, writeTokenizerFiles } from './tokenizer-files.js';
+import {
+  readTokenizerFiles,
+  type TokenizerFiles,
+  withAddedTokens,
+  writeTokenizerFiles,
+} from './tokenizer-files.js';
 
 export type Task = 'transcribe' | 'translate';
 
@@ -27,6 +32,7 @@ export interface DecodeOptions {
 // `\s` means the Unicode property here, as in the Rust library, not JavaScript's `\s`.
 const WORD_PATTERN = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 const TIMESTAMPS = 1501;
+const timestampName = (index: number): string => `<|${(index / 50).toFixed(2)}|>`;
 /** Text tokens of GPT-2's vocabulary. Only the English-only models have it; the multilingual one has one more. */
 const GPT2_TEXT_TOKENS = 50256;
 
@@ -71,7 +77,8 @@ export class WhisperTokenizer {
   readonly #special: ReadonlySet<number>;
   readonly #bytes: readonly (Uint8Array | undefined)[];
 
-  private constructor(files: TokenizerFiles, isMultilingual?: boolean | null) {
+  /** @param own codes of languages that only this vocabulary has */
+  private constructor(files: TokenizerFiles, isMultilingual?: boolean | null, own: Iterable<string> = []) {
     const { json } = files;
     this.#files = files;
     this.#ids = new Map([
@@ -80,7 +87,9 @@ export class WhisperTokenizer {
     ]);
     this.#special = new Set(json.added_tokens.flatMap(({ id, special }) => (special ? [id] : [])));
     const bytes: Uint8Array[] = [];
-    for (const [name, id] of this.#ids) bytes[id] = tokenBytes(name);
+    for (const [name, id] of Object.entries(json.model.vocab)) bytes[id] = tokenBytes(name);
+    // Added tokens are text, not the alphabet of bytes.
+    for (const { content, id } of json.added_tokens) bytes[id] = Buffer.from(content);
     this.#bytes = bytes;
     this.vocabSize = bytes.length;
 
@@ -94,7 +103,7 @@ export class WhisperTokenizer {
     this.transcribe = this.#require('<|transcribe|>');
     this.timestampBegin = this.tokenId('<|0.00|>') ?? this.notimestamps + 1;
     this.languages = new Map(
-      [...LANGUAGES.keys()].flatMap((code) => {
+      [...new Set([...LANGUAGES.keys(), ...own])].flatMap((code) => {
         const id = this.tokenId(`<|${code}|>`);
         return id === undefined ? [] : [[code, id] as const];
       }),
@@ -123,14 +132,33 @@ export class WhisperTokenizer {
 
   /**
    * Reads the tokenizer of a checkpoint folder: `tokenizer.json`, or `vocab.json` with `merges.txt` and
-   * `added_tokens.json`. `is_multilingual` of a `generation_config.json` beside them is believed.
+   * `added_tokens.json`. `is_multilingual` and `lang_to_id` of a `generation_config.json` beside them are believed.
    *
    * @throws WhisperError `ERR_FILE` when files are missing, `ERR_CONFIG` naming the file and what is wrong with it.
    */
   static async fromPretrained(folder: string): Promise<WhisperTokenizer> {
     const files = await readTokenizerFiles(folder);
-    const { is_multilingual } = await readGenerationConfig(folder);
-    return new WhisperTokenizer(files, is_multilingual);
+    const { is_multilingual, lang_to_id } = await readGenerationConfig(folder);
+    const own = Object.keys(lang_to_id ?? {}).map((token) => token.replace(/^<\|(.+)\|>$/, '$1'));
+    return new WhisperTokenizer(files, is_multilingual, own);
+  }
+
+  /**
+   * The same tokenizer with more tokens, whose identifiers follow the last one's. Timestamps that the files do not list
+   * are listed then, because what follows them has to be.
+   *
+   * @param languages codes of new languages, whose tokens `<|code|>` are among the new ones
+   */
+  withTokens(
+    tokens: readonly { content: string; special: boolean }[],
+    languages: readonly string[] = [],
+  ): WhisperTokenizer {
+    const listed = this.tokenId('<|0.00|>') !== undefined;
+    const timestamps = listed ? [] : Array.from({ length: TIMESTAMPS }, (_, i) => timestampName(i));
+    const first = listed ? this.vocabSize : this.timestampBegin;
+    const added = [...timestamps.map((content) => ({ content, special: false })), ...tokens];
+    const files = withAddedTokens(this.#files, added, first);
+    return new WhisperTokenizer(files, this.isMultilingual, [...this.languages.keys(), ...languages]);
   }
 
   /**
@@ -168,7 +196,7 @@ export class WhisperTokenizer {
       if (this.isTimestamp(id)) {
         // A timestamp ends a character that began before it.
         text += decoder.decode();
-        if (timestamps) text += `<|${((id - this.timestampBegin) / 50).toFixed(2)}|>`;
+        if (timestamps) text += timestampName(id - this.timestampBegin);
       } else if (!(skipSpecialTokens && this.#special.has(id))) {
         text += decoder.decode(this.#bytes[id] ?? new Uint8Array(), { stream: true });
       }
@@ -223,7 +251,7 @@ export class WhisperTokenizer {
    * any of an English-only model.
    */
   languageToken(language: string): number {
-    const code = languageCode(language);
+    const code = languageCode(language, this.languages);
     if (!this.isMultilingual) {
       throw new WhisperError(
         'ERR_INVALID_ARGUMENT',

@@ -6,6 +6,7 @@ import { rowOptions } from './options/rows.js';
 import { trainingOptions } from './options/training.js';
 
 export { datasetOptions } from './options/dataset.js';
+export { adapterOptions, loraOptions, tokenOptions } from './options/lora.js';
 export { modelOptions, precisionOptions } from './options/model.js';
 export { rowOptions } from './options/rows.js';
 export { checkpointingOptions, optimizerOptions, planOptions, trainingOptions } from './options/training.js';

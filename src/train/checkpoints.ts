@@ -3,8 +3,10 @@ import { access, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/pro
 import { basename, dirname, join, resolve } from 'node:path';
 import type { BatchesState } from '../data/batches.js';
 import { WhisperError } from '../errors.js';
+import { exists } from '../files/folders.js';
 import { sortedJson } from '../files/json.js';
-import { removeUnfinished, weightFiles, writeFiles } from '../model/checkpoint.js';
+import { ADAPTER_WEIGHTS } from '../model/adapter.js';
+import { removeUnfinished, writeFiles } from '../model/checkpoint.js';
 import type { Whisper } from '../model/whisper.js';
 import type { TrainingArguments } from './arguments.js';
 import { bestMetric } from './checks.js';
@@ -73,7 +75,7 @@ export class Checkpoints {
 
   /** Loads the weights of the checkpoint that `open` found. */
   async loadWeights(): Promise<void> {
-    await this.#model.native.load(await weightFiles(this.#last!.path));
+    await this.#model.loadCheckpoint(this.#last!.path);
   }
 
   /** Loads the optimizer's state of the same; training must be prepared. */
@@ -108,7 +110,7 @@ export class Checkpoints {
   async loadBest(run: RunState): Promise<string | undefined> {
     const { bestCheckpoint: folder } = run;
     if (folder === undefined) return undefined;
-    if (run.bestStep !== run.step) await this.#model.native.load(await weightFiles(folder));
+    if (run.bestStep !== run.step) await this.#model.loadCheckpoint(folder);
     return folder;
   }
 
@@ -216,13 +218,9 @@ async function findResume(
 }
 
 async function complete(path: string): Promise<string> {
-  for (const name of [
-    'config.json',
-    'model.safetensors',
-    'optimizer.safetensors',
-    'trainer_state.json',
-    STATE_FILE,
-  ]) {
+  // Of a model with adapters a checkpoint has only these.
+  const weights = (await exists(join(path, ADAPTER_WEIGHTS))) ? ADAPTER_WEIGHTS : 'model.safetensors';
+  for (const name of ['config.json', weights, 'optimizer.safetensors', 'trainer_state.json', STATE_FILE]) {
     await access(join(path, name)).catch((cause) => {
       throw new WhisperError('ERR_FILE', `cannot resume from ${path}: it has no ${name}`, { cause });
     });

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { WhisperError } from '../errors.js';
 import { type DropoutRates, NO_DROPOUT } from '../model/config.js';
+import { adapts, type Lora } from '../model/lora.js';
 import type { Whisper } from '../model/whisper.js';
 import type { Precision } from '../native.js';
 import type { TrainingArguments } from './arguments.js';
@@ -149,6 +150,27 @@ export function checkOptimizer(options: Partial<TrainingArguments>, spell: Spell
 }
 
 /**
+ * Refuses to leave out of training what the adapters are in.
+ *
+ * @throws WhisperError `ERR_INVALID_ARGUMENT` with one line that says what to adapt instead
+ */
+export function checkLora(options: Partial<TrainingArguments>, lora: Lora, spell: Spell): void {
+  for (const [part, other, frozen] of [
+    ['encoder', 'decoder', options.freezeEncoder],
+    ['decoder', 'encoder', options.freezeDecoder],
+  ] as const) {
+    if (!frozen || !adapts(lora, part)) continue;
+    refuse(
+      `${spell(`freeze_${part}`)} and adapters in the ${part} exclude each other: adapt the ${other} only, with ` +
+        `${spell('lora_target_modules')} ".*${other}.*(q_proj|v_proj)"`,
+    );
+  }
+  if (options.trainEncoderPositions) {
+    refuse(`${spell('train_encoder_positions')} has no meaning where only adapters (LoRA) are trained`);
+  }
+}
+
+/**
  * Refuses a policy that is not the one that gradient checkpointing means: for training and for its plan.
  *
  * @throws WhisperError `ERR_INVALID_ARGUMENT` with one line that names both
@@ -216,6 +238,8 @@ export function checkLossScale(options: TrainingArguments, precision: Precision,
 export function checkAgainstModel(options: TrainingArguments, model: Whisper): void {
   const { config, precision, tokenizer, folder } = model;
   checkLossScale(options, precision, (name) => name);
+  if (model.lora) checkLora(options, model.lora, (name) => name);
+  else if (options.saveAdapterOnly) refuse('save_adapter_only needs an adapter: give lora_rank or adapter');
   specAugment(options, config);
   augmentationOf(options);
   checkLabels(options, model);

@@ -1,6 +1,7 @@
 // What a resumed run must have in common with the checkpoint it goes on from, and what may differ.
 import { z } from 'zod';
 import { WhisperError } from '../errors.js';
+import type { Lora } from '../model/lora.js';
 import { PRECISIONS, type Precision } from '../native.js';
 import { type TrainingArguments, trainerOptions } from './arguments.js';
 import { lossScalerOf, optimizerOf, trainsPositions } from './engine-options.js';
@@ -17,12 +18,16 @@ export const kindSchema = z.strictObject({
   freeze_decoder: z.boolean().default(false),
   train_encoder_positions: z.boolean().default(false),
   loss_scaler: z.enum(['none', 'torch', 'deepspeed']),
+  lora_rank: z.int().nonnegative().default(0),
+  lora_alpha: z.number().nonnegative().default(0),
+  lora_dropout: z.number().nonnegative().default(0),
+  lora_target_modules: z.string().default('none'),
 });
 
 /** By the names of the options that decide about it. */
 export type RunKind = z.infer<typeof kindSchema>;
 
-export function kindOf(options: TrainingArguments, precision: Precision): RunKind {
+export function kindOf(options: TrainingArguments, precision: Precision, lora?: Lora): RunKind {
   return {
     precision,
     optim: optimizerOf(options),
@@ -31,6 +36,10 @@ export function kindOf(options: TrainingArguments, precision: Precision): RunKin
     freeze_decoder: options.freezeDecoder,
     train_encoder_positions: trainsPositions(options),
     loss_scaler: lossScalerOf(options, precision),
+    lora_rank: lora?.rank ?? 0,
+    lora_alpha: lora?.alpha ?? 0,
+    lora_dropout: lora?.dropout ?? 0,
+    lora_target_modules: [lora?.targetModules ?? 'none'].flat().join(','),
   };
 }
 
@@ -44,6 +53,10 @@ export function earliestKind(freezeEncoder: boolean): RunKind {
     freeze_decoder: false,
     train_encoder_positions: false,
     loss_scaler: 'none',
+    lora_rank: 0,
+    lora_alpha: 0,
+    lora_dropout: 0,
+    lora_target_modules: 'none',
   };
 }
 
@@ -76,6 +89,7 @@ const FREE_OPTIONS = [
   'resumeFromCheckpoint',
   'loggingSteps',
   'saveTotalLimit',
+  'saveAdapterOnly',
   'maxSteps',
   // Compared by what they come to: checkKind.
   'optim',

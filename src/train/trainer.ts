@@ -207,7 +207,7 @@ export class Trainer {
   }
 
   get #kind(): RunKind {
-    return kindOf(this.options, this.model.precision);
+    return kindOf(this.options, this.model.precision, this.model.lora);
   }
 
   get #flos(): number {
@@ -232,7 +232,8 @@ export class Trainer {
   async #open(): Promise<SavedRun | undefined> {
     const { language, task } = this.options;
     // What decoding will need to know of the language is saved with the model.
-    if (language !== undefined) setLanguage(this.model.generation, languageCode(language), task);
+    if (language !== undefined)
+      setLanguage(this.model.generation, languageCode(language, this.model.tokenizer.languages), task);
     const saved = await this.#checkpoints.open();
     if (saved) {
       checkKind(this.#checkpoints.last!.path, saved.kind, this.#kind);

@@ -53,6 +53,10 @@ export class FakeNative implements NativeModel {
   async save(path: string): Promise<void> {
     writeFileSync(path, JSON.stringify(this.weights));
   }
+  async loadAdapters(): Promise<void> {}
+  async saveAdapters(): Promise<void> {}
+  async initialiseAdapters(): Promise<void> {}
+  async mergeAdapters(): Promise<void> {}
   async parameters() {
     return [
       { name: 'model.encoder.embed_positions.weight', shape: [2, 5] },

@@ -116,6 +116,10 @@ describe('a checkpoint', () => {
       freeze_encoder: false,
       freeze_decoder: false,
       loss_scaler: 'torch',
+      lora_rank: 0,
+      lora_alpha: 0,
+      lora_dropout: 0,
+      lora_target_modules: 'none',
     });
   });
 });

@@ -1,11 +1,13 @@
 // The public planner: how many bytes training or running a model takes, without loading it.
 import { WhisperError } from '../../errors.js';
+import { nativeLora } from '../../model/lora.js';
 import { configSizes, findSizes } from '../../model/sizes.js';
 import type { Whisper } from '../../model/whisper.js';
 import { addon, type NativePlan } from '../../native.js';
 import { planOptions } from '../arguments.js';
-import { checkCheckpointing, checkOptimizer } from '../checks.js';
+import { checkCheckpointing, checkLora, checkOptimizer } from '../checks.js';
 import { engineOptions } from '../engine-options.js';
+import { givenLora } from '../lora.js';
 import { camelCase, resolveOptions, type Values } from '../option.js';
 import { planStep } from './fit.js';
 
@@ -41,6 +43,9 @@ export async function planOf(
   checkCheckpointing(options, spell);
   const { dims, rates } = typeof model === 'string' ? await findSizes(model) : configSizes(model.config);
   const { device, batchSize, labelLength: labels = dims.target, precision = 'f32', inference } = options;
+  const given = givenLora(options, dims, spell) ?? (typeof model === 'string' ? undefined : model.lora);
+  if (given) checkLora(options, given, spell);
+  const lora = given && nativeLora(given);
   if (labels > dims.target) {
     throw new WhisperError(
       'ERR_INVALID_ARGUMENT',
@@ -49,7 +54,7 @@ export async function planOf(
   }
   if (inference) return addon().plan(dims, { device, batch: batchSize, labels, training: false, precision });
   return planStep(
-    { device, dims, rates, precision, labels, engine: engineOptions(options, precision, rates) },
+    { device, dims, rates, precision, labels, lora, engine: engineOptions(options, precision, rates) },
     batchSize,
   );
 }

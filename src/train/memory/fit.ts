@@ -2,7 +2,13 @@
 import { freemem } from 'node:os';
 import { WhisperError } from '../../errors.js';
 import type { ModelSizes } from '../../model/sizes.js';
-import { addon, type NativePlan, type NativeTrainingOptions, type Precision } from '../../native.js';
+import {
+  addon,
+  type NativeLora,
+  type NativePlan,
+  type NativeTrainingOptions,
+  type Precision,
+} from '../../native.js';
 import { formatBudget, formatBytes } from './bytes.js';
 
 /** A training as far as its memory depends on it, but for the rows of a micro-batch. */
@@ -11,16 +17,19 @@ export interface Workload extends ModelSizes {
   device: string;
   precision: Precision;
   engine: NativeTrainingOptions;
+  /** Adapters beside the weights, if any. */
+  lora?: NativeLora | undefined;
   /** Tokens of the longest label. */
   labels: number;
 }
 
 /** The bytes of a training step with micro-batches of `rows` rows. */
 export function planStep(workload: Workload, rows: number): Promise<NativePlan> {
-  const { device, dims, precision, engine, labels } = workload;
+  const { device, dims, precision, engine, lora, labels } = workload;
   // A step in which no block is skipped is the largest.
   const options = { ...engine, encoderLayerdrop: 0, decoderLayerdrop: 0 };
-  return addon().plan(dims, { device, batch: rows, labels, training: true, precision, options });
+  const what = { device, batch: rows, labels, training: true, precision, options };
+  return addon().plan(dims, { ...what, ...(lora && { lora }) });
 }
 
 /** What to have ready for a plan: it is right within two percent (test/model/plan.test.ts). */

@@ -1,5 +1,6 @@
 // The memory of a run: what it may hold, the micro-batches that fit, and what to say when one does not.
 import { WhisperError } from '../../errors.js';
+import { nativeLora } from '../../model/lora.js';
 import { configSizes } from '../../model/sizes.js';
 import type { Whisper } from '../../model/whisper.js';
 import type { TrainingArguments } from '../arguments.js';
@@ -36,6 +37,7 @@ export class RunMemory {
       device: model.device,
       precision: model.precision,
       engine: engineOptions(options, model.precision, sizes.rates),
+      lora: model.lora && nativeLora(model.lora),
       // One long label among a million must not end the run, and reading all of them first would take longer than the
       // decoder's share of the memory is worth.
       labels: options.maxLabelLength ?? sizes.dims.target,

@@ -3,6 +3,7 @@ import { POLICY_FORM } from '../engine-options.js';
 import { SIZE_FORM } from '../memory/bytes.js';
 import { boolean, choice, integer, number, string } from '../option.js';
 import { evaluationOptions } from './evaluation.js';
+import { loraOptions, savedAdapterOptions } from './lora.js';
 import { precisionOptions } from './model.js';
 import { loggingOptions, savingOptions } from './saving.js';
 import { scheduleOptions } from './schedule.js';
@@ -116,6 +117,7 @@ export const planOptions = {
   precision: precisionOptions.precision,
   ...optimizerOptions,
   ...checkpointingOptions,
+  ...loraOptions,
 };
 
 /** How to train: also the options of `Trainer`, in camelCase. */
@@ -174,4 +176,5 @@ export const trainingOptions = {
   ...loggingOptions,
   ...evaluationOptions,
   ...savingOptions,
+  ...savedAdapterOptions,
 };
