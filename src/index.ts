@@ -48,6 +48,8 @@ export {
   type Task,
   WhisperTokenizer,
 } from './processor/tokenizer.js';
+export type { RunEvent, TrainingListener } from './report/listener.js';
+export { TensorBoard, type TensorBoardRun } from './report/tensorboard.js';
 export type { TrainingEvent } from './train/events.js';
 export { type EstimateOptions, estimate } from './train/memory/estimate.js';
 export {

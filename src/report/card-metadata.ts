@@ -21,11 +21,11 @@ export function cardHead(facts: CardFacts, earlier: Head = {}): string {
   const onHub = datasets.flatMap(({ id }) => (id === undefined ? [] : [id]));
   const measured = Object.keys(METRICS).filter((name) => facts.results?.[`eval_${name}`] !== undefined);
   const head: Head = {
-    library_name: 'transformers',
+    library_name: facts.adapter ? 'peft' : 'transformers',
     ...(languages.length > 0 && { language: languages }),
     ...(base.license !== undefined && { license: base.license }),
     ...(base.id !== undefined && { base_model: base.id }),
-    tags: ['whisper-event', 'generated_from_trainer', 'whisper-tune'],
+    tags: ['whisper-event', 'generated_from_trainer', 'whisper-tune', ...adapterTags(facts)],
     ...(onHub.length > 0 && { datasets: onHub }),
     ...(measured.length > 0 && { metrics: measured }),
     'model-index': [{ name: facts.name, results: results(facts) }],
@@ -53,6 +53,12 @@ function results({ datasets, evalSplit, results }: CardFacts): object[] {
   if (!dataset || rates.length === 0) return [];
   const { id, name, config } = dataset;
   return [speechResult({ id: id ?? name, config, split: evalSplit }, Object.fromEntries(rates))];
+}
+
+/** As PEFT's own cards. */
+function adapterTags({ adapter, base }: CardFacts): string[] {
+  if (!adapter) return [];
+  return ['lora', ...(base.id === undefined ? [] : [`base_model:adapter:${base.id}`])];
 }
 
 function listed(value: unknown): unknown[] {

@@ -1,6 +1,7 @@
 // Keeps the model card of a run up to date while it goes on.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { exists } from '../files/folders.js';
 import { writeFiles } from '../model/checkpoint.js';
 import type { Metrics } from '../train/results.js';
 import type { Trainer } from '../train/trainer.js';
@@ -20,6 +21,7 @@ export class ModelCardWriter implements TrainingListener {
   #maxSteps: number | undefined;
   #results: Metrics | undefined;
   #kept = false;
+  #adapter = false;
 
   constructor(trainer: Trainer, options: CardOptions, line: (text: string) => void) {
     this.#trainer = trainer;
@@ -30,6 +32,7 @@ export class ModelCardWriter implements TrainingListener {
   async tell(event: RunEvent): Promise<void> {
     if (event.type === 'start') this.#maxSteps = event.maxSteps;
     if (event.type === 'results' && event.split === 'eval') this.#results = event.metrics;
+    if (event.type === 'save' || event.type === 'written') this.#adapter = await isAdapter(event.path);
     if (['save', 'written', 'results'].includes(event.type)) await this.#write();
   }
 
@@ -55,9 +58,17 @@ export class ModelCardWriter implements TrainingListener {
       hyperparameters: hyperparameters(this.#trainer),
       history: state.history,
       ...(results && { results }),
+      adapter: this.#adapter,
       step: state.step,
       maxSteps,
     };
     await writeFiles(outputDir, (temporary) => writeFile(join(temporary, name), modelCard(facts, earlier)));
   }
+}
+
+/** Whether a folder has an adapter's weights and no model's. */
+async function isAdapter(folder: string): Promise<boolean> {
+  return (
+    (await exists(join(folder, 'adapter_config.json'))) && !(await exists(join(folder, 'model.safetensors')))
+  );
 }

@@ -68,8 +68,9 @@ export class HubPush implements TrainingListener {
     switch (event.type) {
       case 'start':
         // As transformers' first commit: checkpoints are not for git.
-        await writeFile(join(outputDir, '.gitignore'), 'checkpoint-*/\n', { flag: 'wx' }).catch(() => {});
-        return;
+        return writeFile(join(outputDir, '.gitignore'), 'checkpoint-*/\n', { flag: 'wx' }).catch((error) => {
+          if (error.code !== 'EEXIST') throw error;
+        });
       case 'save':
         if (this.#options.hubStrategy !== 'end') await this.#pushCheckpoint(event.path);
         return;
@@ -121,20 +122,19 @@ export class HubPush implements TrainingListener {
   /** Begins a push of these files, with the run's report as it is now. */
   async #push(message: string, files: readonly PushFile[]): Promise<void> {
     const { outputDir } = this.#trainer.options;
+    const { number, name } = this.#newest;
+    const fail = (error: Error): void => this.#line(`${name} is not on the Hub: ${error.message}`);
     const report = await reportFiles(outputDir, this.#events);
     const all = new Map([...files, ...report].map((file) => [file.path, file]));
-    const staged = await stageFiles(outputDir, [...all.values()]);
-    const { number, name } = this.#newest;
+    const staged = await stageFiles(outputDir, [...all.values()]).catch(fail);
+    if (!staged) return;
     this.#waiting += 1;
     this.#queue = this.#queue
       .then(() => this.#send(message, staged.files))
-      .then(
-        (url) => {
-          this.#there = number;
-          this.#line(`pushed ${name} to ${url}`);
-        },
-        (error: Error) => this.#line(`${name} is not on the Hub: ${error.message}`),
-      )
+      .then((url) => {
+        this.#there = number;
+        this.#line(`pushed ${name} to ${url}`);
+      }, fail)
       .finally(async () => {
         this.#waiting -= 1;
         await staged.release();

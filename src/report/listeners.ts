@@ -117,7 +117,7 @@ export function optionsByName(
     Object.keys(definitions).map((name) => {
       const value = values[camelCase(name)] ?? null;
       // As transformers' TrainingArguments.to_dict.
-      const secret = name.endsWith('_token') && typeof value === 'string';
+      const secret = /(^|_)token$/.test(name) && typeof value === 'string';
       return [name, secret ? `<${name.toUpperCase()}>` : value];
     }),
   );

@@ -15,6 +15,8 @@ export interface CardFacts {
   name: string;
   /** What training started from; without an id it is on no Hub. */
   base: { id?: string; name: string; license?: string; scratch?: boolean };
+  /** Whether what was trained is an adapter (LoRA) of it. */
+  adapter?: boolean;
   /** Codes of ISO 639. */
   languages: readonly string[];
   datasets: readonly CardDataset[];
@@ -95,7 +97,8 @@ export function isGenerated(text: string): boolean {
 function introduction(facts: CardFacts): string {
   const { base, datasets, results, step, maxSteps } = facts;
   const from = base.id === undefined ? `\`${base.name}\`` : `[${base.id}](https://huggingface.co/${base.id})`;
-  const what = base.scratch ? 'Whisper, trained from random weights' : `${from}, fine-tuned`;
+  const tuned = facts.adapter ? `an adapter (LoRA) of ${from}, trained` : `${from}, fine-tuned`;
+  const what = base.scratch ? 'Whisper, trained from random weights' : tuned;
   const lines = [`This model is ${what} on ${listOf(datasets.map(datasetTitle))}.`];
   if (step < maxSteps)
     lines.push(`Its training is not at its end: these are ${step} of ${maxSteps} updates.`);

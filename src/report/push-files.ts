@@ -19,7 +19,7 @@ export async function modelFiles(folder: string): Promise<PushFile[]> {
 
 /** All of a checkpoint folder, under another folder's name. */
 export async function checkpointFiles(folder: string, name: string): Promise<PushFile[]> {
-  return (await filesIn(folder)).map(({ path, from }) => ({ path: `${name}/${path}`, from }));
+  return (await filesUnder(folder)).map(({ path, from }) => ({ path: `${name}/${path}`, from }));
 }
 
 /** What a run has left in its output folder so far, checkpoints and what is nobody's of the run left out. */
@@ -31,11 +31,8 @@ export async function outputFiles(outputDir: string): Promise<PushFile[]> {
 export async function reportFiles(outputDir: string, events: string | undefined): Promise<PushFile[]> {
   const results = (await filesIn(outputDir)).filter(({ path }) => RESULTS.test(path));
   if (events === undefined || relative(outputDir, events).startsWith('..')) return results;
-  const names = await readdir(events, { recursive: true }).catch((): string[] => []);
-  const found = names
-    .filter((name) => EVENTS.test(name))
-    .map((name) => ({ path: slashes(relative(outputDir, join(events, name))), from: join(events, name) }));
-  return [...results, ...found];
+  const found = await filesUnder(events, outputDir).catch((): PushFile[] => []);
+  return [...results, ...found.filter(({ path }) => EVENTS.test(path))];
 }
 
 /** What a training only goes on from. */
@@ -43,14 +40,9 @@ const RESUME = /^(optimizer\.safetensors|whisper_tune_state\.json)$/;
 
 /** Every file of a folder but what is hidden or begins with `_`, its checkpoints, and what only resuming needs. */
 export async function folderFiles(folder: string): Promise<PushFile[]> {
-  const names = await readdir(folder, { recursive: true, withFileTypes: true });
-  return names
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .map((from) => ({ path: slashes(relative(folder, from)), from }))
+  return (await filesUnder(folder))
     .filter(({ path }) => path === '.gitignore' || !/(^|\/)[._]|^(checkpoint|earlier)-\d+\//.test(path))
-    .filter(({ path }) => !RESUME.test(path))
-    .sort((a, b) => (a.path < b.path ? -1 : 1));
+    .filter(({ path }) => !RESUME.test(path));
 }
 
 /** Files in a folder of their own. */
@@ -87,13 +79,15 @@ export async function stageFiles(outputDir: string, files: readonly PushFile[]):
 }
 
 async function filesIn(folder: string): Promise<PushFile[]> {
-  const entries = await readdir(folder, { withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map(({ name }) => ({ path: name, from: join(folder, name) }))
-    .sort((a, b) => (a.path < b.path ? -1 : 1));
+  return (await filesUnder(folder)).filter(({ path }) => !path.includes('/'));
 }
 
-function slashes(path: string): string {
-  return path.replaceAll('\\', '/');
+/** All files of a folder and of those in it, links left out, by their paths from `root` on, in order. */
+async function filesUnder(folder: string, root = folder): Promise<PushFile[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .map((from) => ({ path: relative(root, from).replaceAll('\\', '/'), from }))
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
 }

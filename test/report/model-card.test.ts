@@ -73,6 +73,15 @@ describe('the head', () => {
   });
 });
 
+it('an adapter is PEFT’s, of the model that it was trained on', () => {
+  const card = modelCard({ ...facts, adapter: true });
+  expect(head(card)).toMatchObject({ library_name: 'peft', base_model: 'openai/whisper-small' });
+  expect(head(card).tags).toEqual(
+    expect.arrayContaining(['lora', 'base_model:adapter:openai/whisper-small']),
+  );
+  expect(card).toContain('This model is an adapter (LoRA) of [openai/whisper-small](');
+});
+
 describe('the text', () => {
   it('has results, hyperparameters as Python writes numbers, and versions', () => {
     const card = modelCard(facts);
