@@ -2,6 +2,7 @@
 // Runs on the decoding threads.
 import { createHash } from 'node:crypto';
 import { type DecodedAudio, UndecodableAudio } from './audio.js';
+import { type AudioPart, partLength } from './part.js';
 import { promisedLength, sniff } from './sniff.js';
 
 /** What is wanted to be known of a clip. */
@@ -22,10 +23,11 @@ export interface Examined {
   silent?: boolean;
 }
 
-/** The length that the first bytes of a file say, in seconds; undefined where they do not. */
-export function secondsByHeader(head: Uint8Array): number | undefined {
+/** The length of a part that the first bytes of a file say, in seconds; undefined where they do not. */
+export function secondsByHeader(head: Uint8Array, part: AudioPart): number | undefined {
   try {
-    const length = promisedLength(head, sniff(head).format);
+    const whole = promisedLength(head, sniff(head).format);
+    const length = whole && partLength(whole, part);
     return length && length.samples / length.sampleRate;
   } catch (error) {
     if (!(error instanceof UndecodableAudio)) throw error;

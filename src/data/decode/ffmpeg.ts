@@ -20,7 +20,7 @@ export function ffmpegVersion(): Promise<string | undefined> {
 }
 
 /** Containers ffmpeg may open. Not among them: playlists and other formats that name further files to be read. */
-const containers =
+export const containers =
   'aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dts,eac3,flac,flv,gsm,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,ogg,rm,' +
   'tta,voc,w64,wav,wv';
 

@@ -76,26 +76,79 @@ function fromWebm(bytes: Uint8Array): OpusStream {
   };
 }
 
+/** Packets decoded at once in pieces: 20 s where they last 20 ms. */
+const packetsAtOnce = 1000;
+
+/** What a piece of a stream became, and how many of its packets could not be decoded. */
+interface OpusPiece {
+  channels: Float32Array[];
+  bad: number;
+}
+
+/** The stream in pieces; what the encoder put in front (pre-skip) and behind is left out. */
+async function* decodeStream(
+  { head, packets, trim }: OpusStream,
+  atOnce: number,
+): AsyncGenerator<OpusPiece, void, void> {
+  const { preSkip, ...layout } = head;
+  // The decoder copies each packet into 3840 bytes per channel without looking at its length.
+  const fits = (packet: Uint8Array): boolean => packet.length > 0 && packet.length <= 3840 * layout.channels;
+  const decoder = new OpusDecoder(layout);
+  await decoder.ready;
+  try {
+    let before = 0;
+    for (let at = 0; at < packets.length; ) {
+      // No piece is shorter than what may be left out at its ends.
+      const last = packets.length - at < 2 * atOnce;
+      const piece = packets.slice(at, last ? undefined : at + atOnce);
+      at += piece.length;
+      const fitting = piece.filter(fits);
+      const decoded = decoder.decodeFrames(fitting);
+      const all = before + decoded.samplesDecoded;
+      const behind = last ? trim(all) : 0;
+      const end = decoded.samplesDecoded - (behind > 0 && behind <= longestPacket ? behind : 0);
+      const front = Math.min(Math.max(0, preSkip - before), Math.max(0, end));
+      before = all;
+      const channels = decoded.channelData.map((channel) => channel.slice(front, Math.max(0, end)));
+      yield { channels, bad: decoded.errors.length + piece.length - fitting.length };
+    }
+  } finally {
+    decoder.free();
+  }
+}
+
+function openStream(bytes: Uint8Array, container: 'ogg' | 'webm'): OpusStream {
+  return container === 'ogg' ? fromOgg(bytes) : fromWebm(bytes);
+}
+
 /**
- * Decodes an Opus stream to the sample: what the encoder put in front (pre-skip) and behind is left out.
+ * Decodes an Opus stream to the sample.
  *
  * @throws UndecodableAudio, and OtherCodec for a WebM file of another codec
  */
 export async function decodeOpus(bytes: Uint8Array, container: 'ogg' | 'webm'): Promise<DecodedAudio> {
-  const { head, packets, trim, damage } = container === 'ogg' ? fromOgg(bytes) : fromWebm(bytes);
-  const { preSkip, ...layout } = head;
-  // The decoder copies each packet into 3840 bytes per channel without looking at its length.
-  const fitting = packets.filter((packet) => packet.length > 0 && packet.length <= 3840 * layout.channels);
-  const decoder = new OpusDecoder(layout);
-  await decoder.ready;
-  const decoded = decoder.decodeFrames(fitting);
-  decoder.free();
-  const all = decoded.samplesDecoded;
-  const behind = trim(all);
-  const end = behind > 0 && behind <= longestPacket ? all - behind : all;
-  const channels = decoded.channelData.map((channel) => channel.slice(Math.min(preSkip, end), end));
-  const bad = decoded.errors.length + packets.length - fitting.length;
+  const stream = openStream(bytes, container);
+  const { packets, damage, head } = stream;
+  let decoded: OpusPiece = {
+    channels: Array.from({ length: head.channels }, () => new Float32Array(0)),
+    bad: 0,
+  };
+  for await (const piece of decodeStream(stream, Math.max(1, packets.length))) decoded = piece;
+  const { channels, bad } = decoded;
   const why =
     damage ?? (bad > 0 ? `damaged: ${bad} of ${packets.length} packets cannot be decoded` : undefined);
   return { channels, sampleRate, ...(why !== undefined && { damage: why }) };
+}
+
+/**
+ * The same piece by piece.
+ *
+ * @throws UndecodableAudio, and OtherCodec for a WebM file of another codec
+ */
+export async function* opusPieces(
+  bytes: Uint8Array,
+  container: 'ogg' | 'webm',
+): AsyncGenerator<DecodedAudio, void, void> {
+  for await (const { channels } of decodeStream(openStream(bytes, container), packetsAtOnce))
+    yield { channels, sampleRate };
 }

@@ -14,6 +14,9 @@ export interface DecodeJob {
   /** The real file must lie in this folder. */
   root?: string;
   bytes?: Uint8Array;
+  /** Seconds: only this part of the file at the path. */
+  start?: number;
+  end?: number;
   /** Mono audio, already decoded. */
   decoded?: { samples: Float32Array; sampleRate: number };
   /** Files whose header says that they are outside are not decoded. */

@@ -142,3 +142,36 @@ export function decodeWav(bytes: Uint8Array): DecodedAudio {
   if (damage !== undefined) decoded.damage = damage;
   return decoded;
 }
+
+/** Decodes samples without their header, as they lie in the data chunk. */
+export function decodeWavData(data: Uint8Array, header: WavHeader): Float32Array[] {
+  const { channels, bits } = header;
+  const samples = Math.floor(data.length / ((channels * bits) / 8));
+  const alone = { ...header, dataStart: 0 };
+  return Array.from({ length: channels }, (_, channel) => readChannel(data, alone, channel, samples));
+}
+
+/** The 44 bytes before the samples of a file with nothing but them. */
+export function wavHeader({
+  encoding,
+  channels,
+  sampleRate,
+  bits,
+  dataBytes = 0,
+}: Omit<WavHeader, 'dataStart'>): Uint8Array {
+  const header = Buffer.alloc(44);
+  const frame = (channels * bits) / 8;
+  header.write('RIFF', 0, 'latin1');
+  header.writeUInt32LE(Math.min(dataBytes + 36, unknownSize), 4);
+  header.write('WAVEfmt ', 8, 'latin1');
+  header.writeUInt32LE(16, 16);
+  header.writeUInt16LE(encoding, 20);
+  header.writeUInt16LE(channels, 22);
+  header.writeUInt32LE(sampleRate, 24);
+  header.writeUInt32LE(sampleRate * frame, 28);
+  header.writeUInt16LE(frame, 32);
+  header.writeUInt16LE(bits, 34);
+  header.write('data', 36, 'latin1');
+  header.writeUInt32LE(Math.min(dataBytes, unknownSize), 40);
+  return header;
+}

@@ -7,6 +7,7 @@ import { type DecodedAudio, UndecodableAudio } from './audio.js';
 import { addNoise, playedAt } from './change.js';
 import { decodeBytes } from './decode.js';
 import { describeDecoded, secondsByHeader, shortDigest } from './examine.js';
+import { type AudioPart, cutAudio, isPart, partLength, readWavPart } from './part.js';
 import type { DecodeJob, DecodeReply, ExamineJob, ExamineReply } from './pool.js';
 import { promisedLength, sniff } from './sniff.js';
 
@@ -22,11 +23,13 @@ const headBytes = 64 * 1024;
 const rate = 16000;
 
 /** A length that is surely outside the limits; at their edge the decoded audio decides. */
-function outside(head: Uint8Array, limits: DecodeJob['limits']): DecodeReply | undefined {
+function outside(head: Uint8Array, job: DecodeJob, part: AudioPart = {}): DecodeReply | undefined {
+  const { limits } = job;
   if (!limits) return undefined;
   let length: ReturnType<typeof promisedLength>;
   try {
-    length = promisedLength(head, sniff(head).format);
+    const whole = promisedLength(head, sniff(head).format);
+    length = whole && partLength(whole, part);
   } catch (error) {
     if (!(error instanceof UndecodableAudio)) throw error;
   }
@@ -38,45 +41,52 @@ function outside(head: Uint8Array, limits: DecodeJob['limits']): DecodeReply | u
   return undefined;
 }
 
-async function readWhole(path: string, limits: DecodeJob['limits']): Promise<Uint8Array | DecodeReply> {
-  const file = await open(path, 'r');
+/** What was read of a file, and the part of it that is wanted still. */
+interface Content {
+  bytes: Uint8Array;
+  part: AudioPart;
+}
+
+async function readContent(job: DecodeJob): Promise<Content | DecodeReply> {
+  const file = await open(job.path!, 'r');
   try {
     const { size } = await file.stat();
-    if (limits && size > headBytes) {
+    if (isPart(job) || (job.limits && size > headBytes)) {
       const head = new Uint8Array(headBytes);
       const { bytesRead } = await file.read(head, 0, headBytes, 0);
-      const skipped = outside(head.subarray(0, bytesRead), limits);
+      const read = head.subarray(0, bytesRead);
+      const skipped = outside(read, job, job);
       if (skipped) return skipped;
+      if (isPart(job) && sniff(read).format === 'wav')
+        return { bytes: await readWavPart(file, read, size, job), part: {} };
     }
     if (size > 2 ** 31 - 1) throw new UndecodableAudio('the file is larger than 2 GiB');
-    return await file.readFile();
+    return { bytes: await file.readFile(), part: job };
   } finally {
     await file.close();
   }
 }
 
-async function readHead(path: string): Promise<Uint8Array> {
-  const file = await open(path, 'r');
+async function readHead(job: DecodeJob): Promise<Content | DecodeReply> {
+  const file = await open(job.path!, 'r');
   try {
     const head = new Uint8Array(headBytes);
     const { bytesRead } = await file.read(head, 0, headBytes, 0);
-    return head.subarray(0, bytesRead);
+    return { bytes: head.subarray(0, bytesRead), part: job };
   } finally {
     await file.close();
   }
 }
 
 /** The same of a file that is not outside the data set's folder, through a link. */
-async function readWithin(
-  { path, root, limits }: DecodeJob,
-  read: typeof readWhole = readWhole,
-): Promise<Uint8Array | DecodeReply> {
+async function readWithin(job: DecodeJob, read = readContent): Promise<Content | DecodeReply> {
+  const { path, root } = job;
   try {
     if (root !== undefined) {
       const real = await realpath(path!);
       if (!liesIn(await realpath(root), real)) return { outcome: 'outside-folder', real };
     }
-    return await read(path!, limits);
+    return await read(job);
   } catch (error) {
     if (error instanceof UndecodableAudio) return { outcome: 'undecodable', detail: error.message };
     const { code, message } = error as NodeJS.ErrnoException;
@@ -115,12 +125,13 @@ async function decode(job: DecodeJob): Promise<DecodeReply> {
     const { samples, sampleRate } = job.decoded;
     return finished({ channels: [samples], sampleRate }, job);
   }
-  const content = job.bytes ?? (await readWithin(job));
-  if (!(content instanceof Uint8Array)) return content;
-  const skipped = outside(content, job.limits);
+  const content = job.bytes ? { bytes: job.bytes, part: {} } : await readWithin(job);
+  if ('outcome' in content) return content;
+  const { bytes, part } = content;
+  const skipped = outside(bytes, job, part);
   if (skipped) return skipped;
   try {
-    return finished(await decodeBytes(content, job.path), job);
+    return finished(cutAudio(await decodeBytes(bytes, job.path), part), job);
   } catch (error) {
     if (error instanceof UndecodableAudio) return { outcome: 'undecodable', detail: error.message };
     throw error;
@@ -134,15 +145,19 @@ async function examine(job: ExamineJob): Promise<ExamineReply> {
   try {
     if (!decode && !digest && !job.bytes) {
       const head = await readWithin(job, readHead);
-      if (!(head instanceof Uint8Array)) return head as ExamineReply;
-      const seconds = secondsByHeader(head);
+      if ('outcome' in head) return head as ExamineReply;
+      const seconds = secondsByHeader(head.bytes, head.part);
       if (seconds !== undefined) return { outcome: 'examined', seconds };
     }
-    const content = job.bytes ?? (await readWithin(job));
-    if (!(content instanceof Uint8Array)) return content as ExamineReply;
-    const seconds = decode ? undefined : secondsByHeader(content.subarray(0, headBytes));
-    const known = seconds === undefined ? describeDecoded(await decodeBytes(content, job.path)) : { seconds };
-    return { outcome: 'examined', ...known, ...(digest && { digest: shortDigest(content) }) };
+    const content = job.bytes ? { bytes: job.bytes, part: {} } : await readWithin(job);
+    if ('outcome' in content) return content as ExamineReply;
+    const { bytes, part } = content;
+    const seconds = decode ? undefined : secondsByHeader(bytes.subarray(0, headBytes), part);
+    const known =
+      seconds === undefined
+        ? describeDecoded(cutAudio(await decodeBytes(bytes, job.path), part))
+        : { seconds };
+    return { outcome: 'examined', ...known, ...(digest && { digest: shortDigest(bytes) }) };
   } catch (error) {
     if (error instanceof UndecodableAudio) return { outcome: 'undecodable', detail: error.message };
     throw error;

@@ -89,11 +89,11 @@ export async function filesEnding(
   return found;
 }
 
-/** Reads a small text file. */
-export async function readText(files: DataFiles, path: string): Promise<string> {
+/** Reads a small file whole. */
+export async function readBytes(files: DataFiles, path: string): Promise<Uint8Array> {
   const file = await files.open(path);
   try {
-    return new TextDecoder().decode(await file.read(0, file.size));
+    return await file.read(0, file.size);
   } finally {
     await file.close();
   }

@@ -20,9 +20,11 @@ export interface Place {
 export interface Surroundings {
   /** A folder for what is unpacked or decoded once. */
   cacheDir: string;
+  /** Seconds of the longest clip that is cut from long audio. */
+  clipSeconds: number;
   /** Says something that the user should know. */
   notice: (line: string) => void;
-  /** Tells how far something long is: parts of a whole, in bytes or seconds. */
+  /** Tells how far something long is: bytes of a whole. */
   progress: (what: string, done: number, total: number) => void;
   signal?: AbortSignal;
 }

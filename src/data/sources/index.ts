@@ -25,6 +25,7 @@ import {
 import { manifest } from './manifest.js';
 import { parquet } from './parquet.js';
 import { readConfigs, splitAliases } from './shards.js';
+import { subtitles } from './subtitles.js';
 import { shardPattern, webdataset } from './webdataset.js';
 
 /** Every format, the most particular first: the first that recognises a path opens it. */
@@ -35,10 +36,13 @@ export const formats: readonly Format[] = [
   webdataset,
   audioFolder,
   manifest,
+  subtitles,
 ];
 
 /** Bytes. */
 const defaultCacheSize = 20e9;
+/** What Whisper hears at once. */
+const windowSeconds = 30;
 
 export interface OpenDatasetOptions extends Columns {
   /**
@@ -56,6 +60,8 @@ export interface OpenDatasetOptions extends Columns {
   cacheDir?: string;
   /** Bytes that remote files may take there. Default: 20 GB. */
   cacheSize?: number;
+  /** Seconds of the longest clip that is cut from long audio with subtitles. Default, and at most: 30. */
+  clipSeconds?: number;
   /** The Hub to ask, and for whom. Default: what the environment says, as for Hugging Face's own libraries. */
   hub?: HubOverrides;
   /** Says something the user should know, such as what had to be looked for elsewhere. */
@@ -161,10 +167,11 @@ async function find(name: string, config: string | undefined, options: HubPlaceO
  */
 export async function openDataset(path: string, options: OpenDatasetOptions = {}): Promise<Source> {
   const { split, config, alternate, wholeRounds, ...others } = options;
-  const { cacheDir, cacheSize, hub, onNotice, onProgress, signal, ...columns } = others;
+  const { cacheDir, cacheSize, clipSeconds, hub, onNotice, onProgress, signal, ...columns } = others;
   const { place, format, splits } = await find(path, config, {
     cacheDir: cacheDir ?? cacheFolder(),
     cacheSize: cacheSize ?? defaultCacheSize,
+    clipSeconds: Math.min(clipSeconds ?? windowSeconds, windowSeconds),
     hub: hub ?? {},
     notice: onNotice ?? (() => {}),
     progress: onProgress ?? (() => {}),

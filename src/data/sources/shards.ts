@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { WhisperError } from '../../errors.js';
 import { concatenate, type Source } from '../dataset.js';
-import { type DataFiles, filesEnding, hasFile, readText } from './files.js';
+import { type DataFiles, filesEnding, hasFile, readBytes } from './files.js';
 import type { Place } from './format.js';
 
 /** Names that mean the same split. Common Voice says dev where datasets says validation. */
@@ -70,7 +70,9 @@ type Config = z.infer<typeof config>;
 /** The configurations that README.md lists between its `---` lines; none without such a list. */
 export async function readConfigs(files: DataFiles): Promise<Config[]> {
   if (!(await hasFile(files, 'README.md'))) return [];
-  const header = /^\ufeff?---\r?\n([\s\S]*?)\r?\n---/.exec(await readText(files, 'README.md'))?.[1];
+  const header = /^\ufeff?---\r?\n([\s\S]*?)\r?\n---/.exec(
+    new TextDecoder().decode(await readBytes(files, 'README.md')),
+  )?.[1];
   if (header === undefined) return [];
   let content: unknown;
   try {
