@@ -70,7 +70,9 @@ export async function pushRates(
   repository: Repository,
   settings: HubSettings,
 ): Promise<void> {
-  const { dataset, config, split } = options;
+  const { dataset, config, maxEvalSamples } = options;
+  // Rates of some rows must not stand in a leaderboard as those of all.
+  const split = maxEvalSamples === undefined ? options.split : `${options.split}[:${maxEvalSamples}]`;
   const id = (await exists(dataset)) ? basename(resolve(dataset)) : dataset;
   const round = (rate: number) => Number(rate.toFixed(2));
   const rates = { wer: round(evaluation.wer!), cer: round(evaluation.cer!) };

@@ -17,6 +17,7 @@ th:first-child, td:first-child { text-align: start; }
 ul { padding-inline-start: 1.25rem; }
 form { position: sticky; top: 0; display: flex; flex-wrap: wrap; gap: .75rem; align-items: center; padding: .75rem 0;
   background: var(--paper); border-bottom: 1px solid var(--line); }
+form[hidden] { display: none; }
 input, select { font: inherit; padding: .25rem .5rem; border: 1px solid var(--line); border-radius: .25rem;
   color: inherit; background: var(--soft); }
 input { flex: 1 1 14rem; }

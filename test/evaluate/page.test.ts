@@ -84,6 +84,49 @@ describe('the page', () => {
     expect(page).toContain('<li class="flag">texts that repeat the same words again and again: 1</li>');
   });
 
+  it('searches and sorts', () => {
+    const page = pageOf([
+      { reference: 'one two three', hypothesis: 'x y z' },
+      { reference: 'Four', hypothesis: 'five', seconds: 2 },
+    ]);
+    const listeners: Record<string, () => void> = {};
+    const control = (name: string) => ({
+      value: '',
+      addEventListener: (event: string, listener: () => void) => {
+        listeners[`${name} ${event}`] = listener;
+      },
+    });
+    const articles = [...page.matchAll(/<article([^>]*)>([\s\S]*?)<\/article>/g)].map(([, data, text]) => ({
+      hidden: false,
+      textContent: text!,
+      dataset: Object.fromEntries([...data!.matchAll(/data-(\w+)="([^"]*)"/g)].map(([, k, v]) => [k, v])),
+    }));
+    const main = {
+      children: articles,
+      order: articles,
+      append: (...rows: typeof articles) => (main.order = rows),
+    };
+    const form = { ...control('form'), hidden: true, search: control('search'), order: control('order') };
+    const output = { textContent: '' };
+    const [, script] = /<script>([\s\S]*?)<\/script>/.exec(page)!;
+    new Function('document', script!)({
+      querySelector: (name: string) => ({ main, form, output })[name],
+    });
+    expect([form.hidden, output.textContent]).toEqual([false, '2 shown']);
+    form.search.value = 'FOUR five';
+    listeners['search input']!();
+    expect([articles.map(({ hidden }) => hidden), output.textContent]).toEqual([[true, false], '1 shown']);
+    form.order.value = 'cer';
+    listeners['order change']!();
+    expect(main.order.map(({ dataset }) => dataset.index)).toEqual(['0', '1']);
+    form.order.value = 'seconds';
+    listeners['order change']!();
+    expect(main.order.map(({ dataset }) => dataset.index)).toEqual(['1', '0']);
+    form.order.value = 'index';
+    listeners['order change']!();
+    expect(main.order.map(({ dataset }) => dataset.index)).toEqual(['0', '1']);
+  });
+
   it('runs nothing that comes from data', () => {
     const attack = `"><script>alert(1)</script><img src=x onerror=alert(1)>'&lt;`;
     const { rows, evaluation } = evaluated([
