@@ -61,6 +61,8 @@ export interface Bench extends Settings {
 export interface Measured {
   name: string;
   msPerStep: Spread;
+  /** CPU time of all threads, in milliseconds: what other programs hardly disturb. */
+  cpuMs?: number;
   samplesPerSecond?: number;
   tokensPerSecond?: number;
   /** Of one more token in every row, without the encoder. */

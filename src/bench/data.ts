@@ -1,12 +1,9 @@
 // The data path: clips from files to log-mel on its threads, beside the training step that waits for them; and its two
 // native parts alone.
-import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { mapInOrder } from '../data/ahead.js';
-import { ffmpegVersion } from '../data/decode/ffmpeg.js';
 import { DecoderPool } from '../data/decode/pool.js';
 import { loadSamples } from '../data/decode/samples.js';
 import { WhisperError } from '../errors.js';
@@ -21,14 +18,14 @@ import {
   wanted,
   withPeer,
 } from './benchmark.js';
+import { FORMATS, type Format, makeClips, RATE, SECONDS } from './clips.js';
 import { type Spread, timed } from './measure.js';
 import { uniform, windowSamples, windowSeconds } from './random.js';
 import { measureStep } from './step.js';
+import { measureStream, STREAM } from './stream.js';
 
-/** Clips of a turn; rows of Common Voice are of about this length, at this rate. */
+/** Clips of a turn. */
 const CLIPS = 32;
-const SECONDS = 5;
-const RATE = 48000;
 
 const FEATURES = [80, 128].map((mels) => ({ name: `log-mel, ${mels} bands`, mels }));
 
@@ -45,28 +42,20 @@ export const data: Benchmark = {
   defaults: { model: 'tiny', device: 'cpu', precision: 'f32', batch: 4, labels: 448, only: '' },
   peer: 'data.py',
   async measure(bench) {
-    checkWanted(bench, [...FORMATS, ...FEATURES, ...RESAMPLING]);
+    checkWanted(bench, [...FORMATS, ...STREAM, ...FEATURES, ...RESAMPLING]);
     const step = { ...(await measureStep({ ...bench, peer: undefined })), name: 'training step' };
     const clips = await measureClips(bench, wanted(bench, FORMATS), step.samplesPerSecond!);
+    const stream = await measureStream(bench, wanted(bench, STREAM));
     const features = await measureFeatures(bench, wanted(bench, FEATURES));
-    return [step, ...clips, ...features, ...(await measureResampling(bench, wanted(bench, RESAMPLING)))];
+    return [
+      step,
+      ...clips,
+      ...stream,
+      ...features,
+      ...(await measureResampling(bench, wanted(bench, RESAMPLING))),
+    ];
   },
 };
-
-/** How a clip is stored, and what makes it of a wav file. */
-interface Format {
-  name: string;
-  file: string;
-  ffmpeg: readonly string[];
-}
-
-const FORMATS: readonly Format[] = [
-  { name: 'wav', file: 'clip.wav', ffmpeg: [] },
-  { name: 'flac', file: 'clip.flac', ffmpeg: ['-c:a', 'flac'] },
-  { name: 'mp3', file: 'clip.mp3', ffmpeg: ['-c:a', 'libmp3lame', '-b:a', '64k'] },
-  { name: 'ogg', file: 'clip.ogg', ffmpeg: ['-c:a', 'libvorbis', '-q:a', '3'] },
-  { name: 'opus', file: 'clip.opus', ffmpeg: ['-c:a', 'libopus', '-b:a', '32k'] },
-];
 
 async function measureClips(bench: Bench, formats: readonly Format[], stepRate: number): Promise<Result[]> {
   const folder = await mkdtemp(join(tmpdir(), 'whisper-tune-'));
@@ -109,67 +98,6 @@ async function timeClips(bytes: Uint8Array, pool: DecoderPool, dims: NativeDims)
   const started = performance.now();
   for await (const _ of mapInOrder(files(), 2 * pool.threads, prepare));
   return performance.now() - started;
-}
-
-/** One clip in every format; in wav alone where there is no ffmpeg to make the others. */
-async function makeClips(
-  folder: string,
-  formats: readonly Format[],
-  bench: Bench,
-): Promise<{ name: string; bytes: Uint8Array }[]> {
-  const version = await ffmpegVersion();
-  const possible = formats.filter(({ ffmpeg }) => ffmpeg.length === 0 || version !== undefined);
-  if (possible.length < formats.length) {
-    bench.notice('wav alone: the clips of other formats are made by ffmpeg, which is not on the PATH');
-  }
-  const source = join(folder, 'clip.wav');
-  await writeFile(source, wav(voice(), RATE));
-  const made: { name: string; bytes: Uint8Array }[] = [];
-  for (const { name, file, ffmpeg } of possible) {
-    const path = join(folder, file);
-    if (ffmpeg.length > 0)
-      await promisify(execFile)('ffmpeg', ['-v', 'error', '-i', source, ...ffmpeg, path]);
-    made.push({ name, bytes: await readFile(path) });
-  }
-  return made;
-}
-
-/** Something like speech to a codec: harmonics of a gliding pitch, louder and softer four times a second, and noise. */
-function voice(): Float32Array {
-  const noise = uniform(SECONDS * RATE, 0.01);
-  let phase = 0;
-  return noise.map((x, i) => {
-    const time = i / RATE;
-    phase += (2 * Math.PI * (120 + 40 * Math.sin(3 * time))) / RATE;
-    let sum = 0;
-    for (let harmonic = 1; harmonic <= 20; harmonic++) sum += Math.sin(harmonic * phase) / harmonic;
-    return x + 0.15 * sum * (1 + Math.sin(8 * Math.PI * time));
-  });
-}
-
-/** A mono wav file of 16-bit samples. */
-function wav(samples: Float32Array, rate: number): Uint8Array {
-  const bytes = Buffer.alloc(44 + 2 * samples.length);
-  bytes.write('RIFF', 0);
-  bytes.writeUInt32LE(bytes.length - 8, 4);
-  bytes.write('WAVEfmt ', 8);
-  bytes.writeUInt32LE(16, 16);
-  for (const [at, value] of [
-    [20, 1], // PCM
-    [22, 1], // channels
-    [32, 2], // bytes of a frame
-    [34, 16], // bits of a sample
-  ] as const) {
-    bytes.writeUInt16LE(value, at);
-  }
-  bytes.writeUInt32LE(rate, 24);
-  bytes.writeUInt32LE(2 * rate, 28);
-  bytes.write('data', 36);
-  bytes.writeUInt32LE(2 * samples.length, 40);
-  samples.forEach((x, i) => {
-    bytes.writeInt16LE(Math.round(32767 * Math.max(-1, Math.min(1, x))), 44 + 2 * i);
-  });
-  return bytes;
 }
 
 /** Log-mel of a whole window, the copies to and from the engine included. */

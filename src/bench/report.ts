@@ -14,6 +14,7 @@ function cellsOf(result: Result): Record<string, string | undefined> {
   return {
     '': name,
     'ms (min, max)': describeSpread(msPerStep),
+    'CPU ms': digits(result.cpuMs),
     'samples/s': digits(result.samplesPerSecond),
     'tokens/s': digits(result.tokensPerSecond),
     'ms per token': digits(result.msPerToken),

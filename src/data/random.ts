@@ -31,7 +31,7 @@ export function philox(counter: Readonly<Words>, key: readonly [number, number])
  * are independent: the key is the seed, the upper half of the counter the stream.
  */
 export class RandomStream {
-  /** Words drawn so far. */
+  /** Numbers drawn so far, those that were drawn again included. */
   drawn: number;
   readonly #key: readonly [number, number];
   readonly #stream: number;
@@ -51,16 +51,21 @@ export class RandomStream {
     // The top of the range that is no multiple of n is drawn again.
     const limit = 2 ** 32 - (2 ** 32 % n);
     for (;;) {
-      const counter: Words = [this.drawn >>> 0, Math.floor(this.drawn / 2 ** 32), this.#stream, 0];
-      this.drawn += 1;
-      const [word] = philox(counter, this.#key);
+      const [word] = this.#draw();
       if (word < limit) return word % n;
     }
   }
 
   /** A random number from 0 to below 1, of 53 bits. */
   uniform(): number {
-    return (this.below(2 ** 26) * 2 ** 27 + this.below(2 ** 27)) / 2 ** 53;
+    const [high, low] = this.#draw();
+    return ((high >>> 6) * 2 ** 27 + (low >>> 5)) / 2 ** 53;
+  }
+
+  #draw(): Words {
+    const counter: Words = [this.drawn >>> 0, Math.floor(this.drawn / 2 ** 32), this.#stream, 0];
+    this.drawn += 1;
+    return philox(counter, this.#key);
   }
 }
 

@@ -1,6 +1,6 @@
 // The random stream and the shuffle buffer: known answers, order, independence of passes, exact resumption.
 import { describe, expect, it } from 'vitest';
-import { philox, RandomStream } from '../../src/data/random.js';
+import { branch, permutation, philox, RandomStream } from '../../src/data/random.js';
 import { ShuffledPass, shuffleState } from '../../src/data/shuffle.js';
 import { fromIterable } from '../../src/data/sources/iterable.js';
 
@@ -31,6 +31,34 @@ describe('RandomStream', () => {
     for (let i = 0; i < 70_000; i++) counts[random.below(7)]! += 1;
     // Chi-square with 6 degrees of freedom; 22.5 is exceeded once in a thousand.
     expect(counts.reduce((sum, count) => sum + (count - 10_000) ** 2 / 10_000, 0)).toBeLessThan(22.5);
+  });
+
+  it('draws fractions evenly, a word each time', () => {
+    const random = new RandomStream(1, 0);
+    const counts = new Array<number>(7).fill(0);
+    for (let i = 0; i < 70_000; i++) {
+      const x = random.uniform();
+      expect(x >= 0 && x < 1).toBe(true);
+      counts[Math.floor(7 * x)]! += 1;
+    }
+    expect(counts.reduce((sum, count) => sum + (count - 10_000) ** 2 / 10_000, 0)).toBeLessThan(22.5);
+    expect(random.drawn).toBe(70_000);
+    expect(new RandomStream(1, 0, 1).uniform()).not.toBe(new RandomStream(1, 0).uniform());
+  });
+
+  it('makes permutations that are equally likely, and seeds of their own for branches', () => {
+    const counts = new Map<string, number>();
+    const random = new RandomStream(3, 0);
+    for (let i = 0; i < 6000; i++) {
+      const order = permutation(3, random).join('');
+      counts.set(order, (counts.get(order) ?? 0) + 1);
+    }
+    // Chi-square with 5 degrees of freedom; 20.5 is exceeded once in a thousand.
+    expect(counts.size).toBe(6);
+    expect([...counts.values()].reduce((sum, n) => sum + (n - 1000) ** 2 / 1000, 0)).toBeLessThan(20.5);
+    const seeds = Array.from({ length: 100 }, (_, i) => [branch(7, i), branch(8, i)]).flat();
+    expect(new Set(seeds).size).toBe(200);
+    for (const seed of seeds) expect(Number.isSafeInteger(seed) && seed >= 0).toBe(true);
   });
 
   it('has no bias towards small numbers in a large range', () => {
