@@ -1,5 +1,6 @@
 // One file on its way into the cache: gone on with where it broke, checked, and given its name only then.
 import { createHash, type Hash, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -84,6 +85,7 @@ async function load(
       await handle.sync();
       await handle.close();
       await rename(temporary, blob);
+      for (const { path } of await abandoned(blob)) await rm(path, { force: true });
       return;
     } catch (failure) {
       await handle.close();
@@ -139,9 +141,21 @@ function hashOf({ etag, size }: HubFile): Hash | undefined {
   return undefined;
 }
 
-/** Makes the longest half-written file that ended processes left for this blob our own, and removes the others. */
+/** Makes the longest half-written file that ended processes left for this blob our own. */
 async function takeOver(blob: string, temporary: string): Promise<void> {
   if ((await sizeOf(temporary)) !== undefined) return;
+  for (const { path } of await abandoned(blob)) {
+    // A rename has one winner.
+    const taken = await rename(path, temporary).then(
+      () => true,
+      () => false,
+    );
+    if (taken) return;
+  }
+}
+
+/** Half-written files of a blob that nobody writes any more, the longest first. */
+async function abandoned(blob: string): Promise<{ path: string; size: number }[]> {
   const left: { path: string; size: number }[] = [];
   for (const name of await readdir(dirname(blob))) {
     if (!name.startsWith(`${basename(blob)}.`) || !name.endsWith('.incomplete')) continue;
@@ -150,17 +164,7 @@ async function takeOver(blob: string, temporary: string): Promise<void> {
     const mark = name.slice(basename(blob).length, -'.incomplete'.length).replace('.', '');
     if (found && isAbandoned(mark, Date.now() - found.mtimeMs)) left.push({ path, size: found.size });
   }
-  left.sort((a, b) => b.size - a.size);
-  let taken = false;
-  for (const { path } of left) {
-    // A rename has one winner; shorter ones are of no more use.
-    if (taken) await rm(path, { force: true });
-    else
-      taken = await rename(path, temporary).then(
-        () => true,
-        () => false,
-      );
-  }
+  return left.sort((a, b) => b.size - a.size);
 }
 
 function isAbandoned(mark: string, age: number): boolean {
@@ -173,8 +177,18 @@ function isAbandoned(mark: string, age: number): boolean {
 function isAlive(id: number): boolean {
   try {
     process.kill(id, 0);
-    return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+  // One that ended and whose parent has not asked how: in containers, often for good.
+  return !isZombie(id);
+}
+
+/** From the state behind the name in parentheses of Linux's /proc; other systems have none. */
+function isZombie(id: number): boolean {
+  try {
+    return /\) Z /.test(readFileSync(`/proc/${id}/stat`, 'latin1'));
+  } catch {
+    return false;
   }
 }
