@@ -60,6 +60,8 @@ export interface Hub {
   /** The repository of that id. */
   repository(id: string, type?: 'model' | 'dataset'): HubRepository;
   add(seed: Seed): HubRepository;
+  /** Makes the storage refuse all addresses that were given until now. */
+  expire(): void;
   /** Settings that ask this server, keep files under `cacheDir`, and repeat at once what fails. */
   settings(cacheDir: string, more?: Partial<HubSettings>): HubSettings;
   /** The same for code that reads the environment: for `vi.stubEnv` and child processes. */
@@ -94,6 +96,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     partSize: options.partSize ?? 5_000_000_000,
     pageSize: options.pageSize ?? 1000,
     redirects: options.redirects ?? true,
+    signature: 0,
   };
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { method = 'GET', url: path = '/' } = request;
@@ -133,6 +136,9 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
     requests,
     faults,
     add,
+    expire: () => {
+      state.signature++;
+    },
     repository(id, type = 'model') {
       const found = repositories.get(`${type}s/${id}`);
       if (!found) throw new Error(`the server has no ${type} ${id}: ${[...repositories.keys()].join(', ')}`);

@@ -63,6 +63,7 @@ const faults: Record<string, Fault[]> = {
   ],
   'a changed ETag': [{ kind: 'etag', on: /resolve/ }],
   'an expired address': [{ kind: 'status', status: 403, on: STORAGE }],
+  'another range': [{ kind: 'range', on: STORAGE }],
   several: [
     { kind: 'drop', after: 1, on: STORAGE },
     { kind: 'status', status: 502, on: STORAGE },
@@ -315,6 +316,15 @@ describe('a read by ranges', () => {
     expect(Buffer.from(await file.read(100, 290_000)).equals(weights.subarray(100, 290_000))).toBe(true);
     expect(Buffer.from(await file.read(5, 6)).equals(weights.subarray(5, 6))).toBe(true);
     expect(hub.faults.map(({ times }) => times)).toEqual(hub.faults.map(() => 0));
+  });
+
+  it('asks again for an address that has expired', async () => {
+    const file = await open();
+    await file.read(0, 10);
+    hub.expire();
+    expect(Buffer.from(await file.read(10, 20)).equals(weights.subarray(10, 20))).toBe(true);
+    expect(asked(/resolve/)).toHaveLength(2);
+    expect(asked(STORAGE).map(({ status }) => status)).toEqual([206, 403, 206]);
   });
 
   it('asks the Hub once for the storage’s address', async () => {

@@ -20,6 +20,8 @@ export interface State {
   partSize: number;
   pageSize: number;
   redirects: boolean;
+  /** Of addresses that the storage takes now. */
+  signature: number;
 }
 
 export interface Asked {
@@ -283,7 +285,7 @@ function resolveFile(
   state.objects.set(file.sha256, file.bytes);
   headers['X-Linked-ETag'] = headers.ETag!;
   headers['X-Linked-Size'] = String(file.bytes.length);
-  headers.Location = `${state.storage}/${file.sha256}?signature=0`;
+  headers.Location = `${state.storage}/${file.sha256}?signature=${state.signature}`;
   return { status: 302, headers, body: Buffer.from('Found') };
 }
 
@@ -291,7 +293,8 @@ function storage(state: State, asked: Asked, url: URL): Reply {
   const [oid, part] = url.pathname.slice('/storage/'.length).split('/');
   if (asked.method === 'PUT') return put(state, oid!, part, asked.body);
   const bytes = state.objects.get(oid!);
-  if (!bytes) return refuse(403, 'Access denied');
+  const signed = url.searchParams.get('signature') === String(state.signature);
+  if (!bytes || !signed) return refuse(403, 'Access denied');
   return ranged(bytes, asked, { 'Accept-Ranges': 'bytes', ETag: `"storage-${oid!.slice(0, 8)}"` });
 }
 

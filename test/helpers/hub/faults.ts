@@ -20,13 +20,14 @@ interface When {
  * - `stall`: after so many bytes, nothing more; the connection stays open.
  * - `etag`: another ETag.
  * - `corrupt`: one byte of the body is another.
+ * - `range`: another range than was asked for, by what `Content-Range` says.
  */
 export type Fault = When &
   (
     | { kind: 'drop' | 'truncate' | 'stall'; after: number }
     | { kind: 'trickle'; bytes: number }
     | { kind: 'status'; status: number; retryAfter?: number | string }
-    | { kind: 'refuse' | 'etag' | 'corrupt' }
+    | { kind: 'refuse' | 'etag' | 'corrupt' | 'range' }
   );
 
 /** Those that come instead of an answer; the others change one that has a body. */
@@ -68,6 +69,7 @@ export async function send(
   }
   if (fault?.kind === 'etag' && status < 400) given.ETag = '"0000000000000000000000000000000000000000"';
   if (fault?.kind === 'etag' && given['X-Linked-ETag']) given['X-Linked-ETag'] = given.ETag!;
+  if (fault?.kind === 'range') given['Content-Range'] = 'bytes 1-2/3';
   if (fault?.kind === 'truncate') bytes = bytes.subarray(0, fault.after);
   given['Content-Length'] = String(bytes.length);
   response.writeHead(status, given);
