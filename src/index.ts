@@ -33,6 +33,7 @@ export {
   type WordErrorRate,
   wordErrorRate,
 } from './evaluate/wer.js';
+export type { FindOptions } from './model/find.js';
 export type { Generated, GenerateOptions } from './model/greedy.js';
 export type { Lora, LoraOptions } from './model/lora.js';
 export type { NewTokenOptions } from './model/resize.js';

@@ -69,7 +69,10 @@ export async function send(
   }
   if (fault?.kind === 'etag' && status < 400) given.ETag = '"0000000000000000000000000000000000000000"';
   if (fault?.kind === 'etag' && given['X-Linked-ETag']) given['X-Linked-ETag'] = given.ETag!;
-  if (fault?.kind === 'range') given['Content-Range'] = 'bytes 1-2/*';
+  if (fault?.kind === 'range') {
+    given['Content-Range'] = 'bytes 1-2/*';
+    bytes = Buffer.alloc(body.length);
+  }
   if (fault?.kind === 'truncate') bytes = bytes.subarray(0, fault.after);
   given['Content-Length'] = String(bytes.length);
   response.writeHead(status, given);
