@@ -30,7 +30,7 @@ context = base_plugin.TBContext(logdir=root, multiplexer=multiplexer, data_provi
 hparams = backend_context.Context(context)
 request = RequestContext()
 experiment = hparams.experiment_from_metadata(
-    request, "", False, hparams.hparams_metadata(request, ""), hparams.hparams_from_data_provider(request, "", 0)
+    request, "", True, hparams.hparams_metadata(request, ""), hparams.hparams_from_data_provider(request, "", 0)
 )
 print("HParams:", len(experiment.hparam_infos), "options; metrics", [m.name.tag for m in experiment.metric_infos])
 request_proto = api_pb2.ListSessionGroupsRequest(
