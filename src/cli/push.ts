@@ -1,5 +1,5 @@
 // whisper-tune push: a folder to the Hub, as training would have pushed it.
-import { fileError, WhisperError } from '../errors.js';
+import { WhisperError } from '../errors.js';
 import { pushFiles } from '../hub/index.js';
 import { hubTarget } from '../report/hub-target.js';
 import { folderFiles } from '../report/push-files.js';
@@ -29,9 +29,7 @@ export const pushCommand: Command<typeof options> = {
 async function run({ options, positionals, terminal, signal }: Given): Promise<number> {
   const [folder] = positionals;
   if (folder === undefined) throw new WhisperError('ERR_INVALID_ARGUMENT', 'push needs a folder');
-  const files = await folderFiles(folder).catch((cause: unknown) => {
-    throw fileError('push', folder, cause);
-  });
+  const files = await folderFiles(folder);
   if (files.length === 0) throw new WhisperError('ERR_FILE', `${folder} has nothing to push`);
   const target = hubTarget(folder, options, (line) => terminal.err(`${line}\n`));
   const report = new TransferReport(terminal, `pushing ${folder}`);

@@ -7,7 +7,14 @@ import type { pushOptions } from '../train/options/hub.js';
 import type { Trainer } from '../train/trainer.js';
 import { type HubTarget, hubTarget, openTarget } from './hub-target.js';
 import type { RunEvent, TrainingListener } from './listener.js';
-import { checkpointFiles, modelFiles, outputFiles, reportFiles, stageFiles } from './push-files.js';
+import {
+  checkpointFiles,
+  modelFiles,
+  outputFiles,
+  reportFiles,
+  type Staged,
+  stageFiles,
+} from './push-files.js';
 import { TransferReport } from './transfer.js';
 
 type PushRunOptions = Values<typeof pushOptions> & { token?: string | undefined };
@@ -76,10 +83,10 @@ export class HubPush implements TrainingListener {
         return;
       case 'written':
         this.#note('the model', outputDir);
-        return this.#push('Model save', await outputFiles(outputDir));
+        return this.#push('Model save', () => outputFiles(outputDir));
       case 'finish':
         this.#note('the end of training', outputDir);
-        await this.#push('End of training', await outputFiles(outputDir));
+        await this.#push('End of training', () => outputFiles(outputDir));
         return this.#wait();
     }
   }
@@ -99,7 +106,7 @@ export class HubPush implements TrainingListener {
 
   async #wait(): Promise<void> {
     this.#closing = true;
-    if (this.#waiting > 0) this.#line('waiting for the push to the Hub; a signal ends it');
+    if (this.#waiting > 0) this.#line('waiting for the push to the Hub');
     await this.#queue;
   }
 
@@ -113,20 +120,19 @@ export class HubPush implements TrainingListener {
     }
     const progress =
       options.saveStrategy === 'epoch' ? `epoch ${Math.floor(state.epoch)}` : `step ${state.step}`;
-    const files = await modelFiles(folder);
-    if (hubStrategy === 'checkpoint') files.push(...(await checkpointFiles(folder, 'last-checkpoint')));
-    if (hubStrategy === 'all_checkpoints') files.push(...(await checkpointFiles(folder, basename(folder))));
-    await this.#push(`Training in progress, ${progress}`, files);
+    await this.#push(`Training in progress, ${progress}`, async () => {
+      const files = await modelFiles(folder);
+      if (hubStrategy === 'checkpoint') files.push(...(await checkpointFiles(folder, 'last-checkpoint')));
+      if (hubStrategy === 'all_checkpoints') files.push(...(await checkpointFiles(folder, basename(folder))));
+      return files;
+    });
   }
 
-  /** Begins a push of these files, with the run's report as it is now. */
-  async #push(message: string, files: readonly PushFile[]): Promise<void> {
-    const { outputDir } = this.#trainer.options;
+  /** Begins a push of these files and of the run's report, all as they are now. */
+  async #push(message: string, gather: () => Promise<PushFile[]>): Promise<void> {
     const { number, name } = this.#newest;
     const fail = (error: Error): void => this.#line(`${name} is not on the Hub: ${error.message}`);
-    const report = await reportFiles(outputDir, this.#events);
-    const all = new Map([...files, ...report].map((file) => [file.path, file]));
-    const staged = await stageFiles(outputDir, [...all.values()]).catch(fail);
+    const staged = await this.#stage(gather).catch(fail);
     if (!staged) return;
     this.#waiting += 1;
     this.#queue = this.#queue
@@ -139,6 +145,13 @@ export class HubPush implements TrainingListener {
         this.#waiting -= 1;
         await staged.release();
       });
+  }
+
+  async #stage(gather: () => Promise<PushFile[]>): Promise<Staged> {
+    const { outputDir } = this.#trainer.options;
+    const files = [...(await gather()), ...(await reportFiles(outputDir, this.#events))];
+    const once = new Map(files.map((file) => [file.path, file]));
+    return stageFiles(outputDir, [...once.values()]);
   }
 
   async #send(message: string, files: readonly PushFile[]): Promise<string> {

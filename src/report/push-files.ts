@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { copyFile, link, mkdir, readdir, rm } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { makeFolder } from '../files/folders.js';
+import { fileError } from '../errors.js';
+import { exists, makeFolder } from '../files/folders.js';
 import type { PushFile } from '../hub/index.js';
 
 /** What makes a model, in a checkpoint folder and in the output folder. */
@@ -30,8 +31,10 @@ export async function outputFiles(outputDir: string): Promise<PushFile[]> {
 /** The report of a run as far as it goes: card, results, and the event files of a folder in the output folder. */
 export async function reportFiles(outputDir: string, events: string | undefined): Promise<PushFile[]> {
   const results = (await filesIn(outputDir)).filter(({ path }) => RESULTS.test(path));
-  if (events === undefined || relative(outputDir, events).startsWith('..')) return results;
-  const found = await filesUnder(events, outputDir).catch((): PushFile[] => []);
+  if (events === undefined || relative(outputDir, events).startsWith('..') || !(await exists(events))) {
+    return results;
+  }
+  const found = await filesUnder(events, outputDir);
   return [...results, ...found.filter(({ path }) => EVENTS.test(path))];
 }
 
@@ -84,7 +87,9 @@ async function filesIn(folder: string): Promise<PushFile[]> {
 
 /** All files of a folder and of those in it, links left out, by their paths from `root` on, in order. */
 async function filesUnder(folder: string, root = folder): Promise<PushFile[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((cause: unknown) => {
+    throw fileError('read', folder, cause);
+  });
   return entries
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { main } from '../../src/cli/main.js';
 import { fromIterable } from '../../src/data/index.js';
 import { openListeners } from '../../src/report/listeners.js';
+import type { TrainingEvent } from '../../src/train/events.js';
 import { resolveOptions } from '../../src/train/option.js';
 import { pushOptions } from '../../src/train/options/hub.js';
 import { reportOptions } from '../../src/train/options/reports.js';
@@ -44,12 +45,16 @@ function environment(token: string): void {
 
 interface Pushing extends Partial<TrainerOptions> {
   hub?: Record<string, unknown>;
+  /** Before the listeners are told. */
+  onEvent?: (event: TrainingEvent) => void;
+  /** After they are. */
   onSave?: (step: number) => void;
 }
 
 /** Trains eight updates with checkpoints at the fourth and the last, as the train command does, and returns what it said. */
 async function train({
   hub = {},
+  onEvent,
   onSave,
   ...more
 }: Pushing = {}): Promise<{ said: string[]; weights: number[] }> {
@@ -79,6 +84,7 @@ async function train({
   const listener = await openListeners({ trainer, definitions, values }, { err: (more) => (text += more) });
   try {
     for await (const event of trainer.train()) {
+      onEvent?.(event);
       await listener.tell(event);
       if (event.type === 'save') onSave?.(event.step);
     }
@@ -216,6 +222,18 @@ describe('a push', () => {
     expect(said).toContainEqual(expect.stringMatching(/^update 4 is not on the Hub: .* 500/));
     expect(titles()).toEqual([...STEPS.slice(1), 'Model save', 'End of training']);
     expect(said.join('\n')).not.toContain('by hand');
+  });
+
+  it('of a checkpoint that is gone already is said, and the next one comes', async () => {
+    const { said } = await train({
+      onEvent: (event) => {
+        if (event.type === 'save' && event.step === 4) rmSync(event.path, { recursive: true });
+      },
+    });
+    expect(said).toContainEqual(
+      expect.stringMatching(/^update 4 is not on the Hub: cannot read .*checkpoint-4/),
+    );
+    expect(titles()).toEqual([STEPS[1], 'Model save', 'End of training']);
   });
 
   it('that never succeeds does not stop training, and the end says how to push by hand', async () => {
