@@ -13,6 +13,7 @@ import { EvaluationFolder } from '../evaluate/report.js';
 import { describeRates, type EvaluatedModel, evaluationJson, leftOut } from '../evaluate/summary.js';
 import { writeFiles } from '../model/checkpoint.js';
 import type { Whisper } from '../model/whisper.js';
+import { languageCode } from '../processor/languages.js';
 import { CountReport, describeEvaluation } from '../report/progress.js';
 import { preparedData } from '../train/prepared.js';
 import { type Command, type Invocation, writeJson } from './command.js';
@@ -155,7 +156,11 @@ async function evaluateModel({ options, terminal, signal }: Given, job: Job): Pr
     const { bootstrap: resamples, seed } = options;
     const intervals = resamples > 0 ? await tallies.intervals({ resamples, seed, signal }) : undefined;
     const evaluated = { name, evaluation, intervals };
-    await files?.finish(evaluated, dataset.name);
+    const language = options.language ?? model.generation.language ?? undefined;
+    await files?.finish(evaluated, {
+      dataset: dataset.name,
+      language: language && languageCode(language),
+    });
     if (files) terminal.err(`reports written to ${job.folder}\n`);
     return { ...evaluated, tallies, ...(options.predictions && { predictions }) };
   } finally {

@@ -9,6 +9,8 @@ import type { BadUtterance } from './worst.js';
 export interface PageContent extends EvaluatedModel {
   /** Of which data the page tells. */
   dataset: string;
+  /** Code of the language of rows that have none of their own. */
+  language?: string | undefined;
   /** The worst first. */
   utterances: readonly BadUtterance[];
 }
@@ -37,7 +39,7 @@ ${summary(content, title)}
 <output class="dim"></output>
 </form>
 <main>
-${utterances.map(article).join('\n')}
+${utterances.map((utterance) => article(utterance, content.language)).join('\n')}
 </main>
 <script>${PAGE_SCRIPT}</script>
 </body>
@@ -104,7 +106,7 @@ function ratesTable(title: string, rates: Readonly<Record<string, Rates>>): stri
   return `<table><thead><tr>${titles}</tr></thead><tbody>${rows.join('')}</tbody></table>`;
 }
 
-function article({ record, index, errors, clip }: BadUtterance): string {
+function article({ record, index, errors, clip }: BadUtterance, spoken: string | undefined): string {
   const { id, reference, hypothesis, wer, cer, seconds, language } = record;
   const { substitutions, deletions, insertions, avg_logprob: logprob, compression_ratio: ratio } = record;
   const facts = [
@@ -120,7 +122,8 @@ function article({ record, index, errors, clip }: BadUtterance): string {
     ...(ratio > 2.4 ? [`compression ratio ${ratio.toFixed(1)}`] : []),
     ...(record.silent ? ['silent clip'] : []),
   ];
-  const lang = language === null ? '' : ` lang="${escapeHtml(language)}"`;
+  const code = language ?? spoken;
+  const lang = code === undefined ? '' : ` lang="${escapeHtml(code)}"`;
   const audio = clip
     ? `<audio controls preload="none" src="data:audio/wav;base64,${clip.toString('base64')}"></audio>`
     : '';

@@ -37,12 +37,15 @@ export class EvaluationFolder {
   }
 
   /** Writes what is known only at the end. @throws WhisperError `ERR_FILE` */
-  async finish(model: EvaluatedModel, dataset: string): Promise<void> {
+  async finish(
+    model: EvaluatedModel,
+    { dataset, language }: { dataset: string; language?: string | undefined },
+  ): Promise<void> {
     await writeFiles(this.#folder, async (temporary) => {
       const json = `${JSON.stringify({ dataset, ...evaluationJson(model) }, null, 2)}\n`;
       await writeFile(join(temporary, 'evaluation.json'), json);
       const utterances = this.#worst.list();
-      await writeFile(join(temporary, 'worst.html'), worstPage({ ...model, dataset, utterances }));
+      await writeFile(join(temporary, 'worst.html'), worstPage({ ...model, dataset, language, utterances }));
     });
   }
 

@@ -108,6 +108,7 @@ describe('reports', () => {
     expect(csv.split('\r\n')).toHaveLength(7);
     const page = readFileSync(at('report', 'worst.html'), 'utf8');
     expect(page.match(/<article /g)).toHaveLength(2);
+    expect(page.match(/dir="auto" lang="en"/g)).toHaveLength(6);
     expect(page.match(/src="data:audio\/wav;base64,UklGR/g)).toHaveLength(2);
   });
 
