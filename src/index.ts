@@ -4,6 +4,14 @@ export { concatenate } from './data/dataset.js';
 export { readAudio } from './data/decode/samples.js';
 export type { DropReason, DropReport } from './data/drops.js';
 export { type MixedSource, type MixOptions, mix, type StoppingStrategy } from './data/mix.js';
+export type { Finding, FindingKind } from './data/preflight/findings.js';
+export {
+  type PreflightOptions,
+  type PreflightProgress,
+  type PreflightReport,
+  type PreflightSplit,
+  preflight,
+} from './data/preflight/preflight.js';
 export { type ShardOptions, shard } from './data/shard.js';
 export { take } from './data/slice.js';
 export { type OpenDatasetOptions, openDataset } from './data/sources/index.js';

@@ -65,7 +65,7 @@ export class RowDraws {
   }
 
   place(purpose: Purpose): Place {
-    // 2^24 blocks for each: 67 million samples of noise, more than an hour.
+    // 2^24 blocks for each.
     const first = purposes.indexOf(purpose) * 2 ** 24;
     return { key: this.#key, counter: [first, this.#pass, ...this.#row] };
   }

@@ -8,12 +8,10 @@ import type { Spread } from '../data/preflight/spread.js';
 /** Several lines; the last ends with one too. */
 export function describePreflight({ splits, findings }: PreflightReport): string {
   const serious = findings.filter((finding) => finding.serious).length;
+  const many = `${findings.length} finding${findings.length === 1 ? '' : 's'}`;
   const summary =
-    findings.length === 0
-      ? 'nothing found'
-      : `${findings.length} findings${serious > 0 ? `, ${serious} of them serious (!)` : ''}`;
-  const parts = [...splits.map(describeSplit), summary, ...findings.map(describeInTable)];
-  return `${parts.join('\n')}\n`;
+    findings.length === 0 ? 'nothing found' : `${many}${serious > 0 ? `, ${serious} serious (!)` : ''}`;
+  return `${[...splits.map(describeSplit), summary, ...describeFindings(findings)].join('\n')}\n`;
 }
 
 /** One line, as `train: 3 rows, no audio file: left out (first: train.tsv:4 a.mp3, no such file)`. */
@@ -23,15 +21,22 @@ export function describeFinding(finding: Finding): string {
   return `${split}: ${countOf(finding)}, ${words} (first: ${example.row}, ${example.detail})`;
 }
 
-function describeInTable(finding: Finding): string {
-  const { split, words, serious, example } = finding;
-  const mark = serious ? pc.red('!') : ' ';
-  const count = finding.kind === 'no-rows' ? '' : countOf(finding);
-  const first = `${mark} ${split.padEnd(10)} ${count.padStart(14)}  ${words}`;
-  return example.row === '' ? first : `${first}\n${' '.repeat(29)}${example.row}: ${example.detail}`;
+/** Two lines for each: what it is, and the first row of it. */
+function describeFindings(findings: readonly Finding[]): string[] {
+  const widest = (texts: string[]) => Math.max(0, ...texts.map(({ length }) => length));
+  const splits = widest(findings.map(({ split }) => split));
+  const counts = widest(findings.map(countOf));
+  const indent = ' '.repeat(2 + splits + 2 + counts + 2);
+  return findings.flatMap((finding) => {
+    const { split, words, serious, example } = finding;
+    const mark = serious ? pc.red('!') : ' ';
+    const first = `${mark} ${split.padEnd(splits)}  ${countOf(finding).padStart(counts)}  ${words}`;
+    return example.row === '' ? [first] : [first, `${indent}${example.row}: ${example.detail}`];
+  });
 }
 
 function countOf({ kind, count }: Finding): string {
+  if (kind === 'no-rows') return '';
   const what = kind === 'mixed-style' ? 'source' : 'row';
   return `${whole(count)} ${what}${count === 1 ? '' : 's'}`;
 }

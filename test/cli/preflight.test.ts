@@ -36,8 +36,10 @@ describe('preflight', () => {
     expect(out).toContain('  languages  en 12\n');
     expect(out).toContain('test: 5 rows, 0.00 hours\n');
     // Tones of the same word and length are the same audio; the words are in both splits.
-    expect(out).toMatch(/! test +5 rows {2}the same audio in training\n +test\.tsv:2 test_0\.wav: 0\.40 s\n/);
-    expect(out).toMatch(/ {2}test +5 rows {2}the same text in training, said by others perhaps\n/);
+    expect(out).toMatch(
+      /2 findings, 1 serious \(!\)\n! test {2}5 rows {2}the same audio in training\n +test\.tsv:2 test_0\.wav: 0\.40 s\n/,
+    );
+    expect(out).toMatch(/ {2}test {2}5 rows {2}the same text in training, said by others perhaps\n/);
   });
 
   it('says it as JSON, and exits with 1 where asked to be strict', async () => {
