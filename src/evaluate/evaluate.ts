@@ -26,6 +26,8 @@ export interface EvaluateOptions {
   /** Language of the speech, in the prompt. Default: what generation_config.json says, or none. */
   language?: string | undefined;
   task?: Task | undefined;
+  /** Generate behind the start token alone: the model itself finds language and task. Default: false. */
+  predictLanguage?: boolean | undefined;
   /** Default: 8. */
   batchSize?: number | undefined;
   /** Tokens of a generated text, its prompt included. Default: the decoder's positions. */
@@ -158,7 +160,8 @@ export async function* evaluateInBatches(
   const started = performance.now();
   const symptoms = new HallucinationCounter();
   const result = { samples: 0, batches: 0, audioSeconds: 0 };
-  const wants = { loss: wantsLoss, text: wantsText, maxLength: options.maxLength, signal };
+  const { maxLength, predictLanguage } = options;
+  const wants = { loss: wantsLoss, text: wantsText, maxLength, predictLanguage, signal };
   let lossSum = 0;
   for await (const batch of stream) {
     const heard = longAudio === 'truncate' ? truncated(batch, model.windowSamples) : batch;

@@ -9,6 +9,8 @@ export interface GenerateOptions {
   /** Name, code or alias of the language spoken. Default: what generation_config.json says, or none in the prompt. */
   language?: string | undefined;
   task?: Task | undefined;
+  /** The prompt is the start token alone, and the model itself finds language and task. Default: false. */
+  predictLanguage?: boolean | undefined;
   /** Tokens of a text, its prompt and end included. Default and most: the decoder's positions. */
   maxLength?: number | undefined;
   signal?: AbortSignal | undefined;
@@ -35,10 +37,8 @@ export function nativeOptions(
   const { tokenizer, generation } = model;
   const { vocab_size: vocabulary, max_target_positions: most } = model.config;
   const { task, maxLength = most } = options;
-  const prompt = tokenizer.promptTokens({
-    language: options.language ?? generation.language ?? undefined,
-    task,
-  });
+  const language = options.language ?? generation.language ?? undefined;
+  const prompt = options.predictLanguage ? [tokenizer.sot] : tokenizer.promptTokens({ language, task });
   if (!Number.isInteger(maxLength) || maxLength <= prompt.length || maxLength > most) {
     throw new WhisperError(
       'ERR_INVALID_ARGUMENT',

@@ -1,6 +1,7 @@
 // Every option of training, once: the command line, its help, the checks and the type of Trainer's options follow.
 import { WhisperError } from '../errors.js';
 import { checkTogether } from './checks.js';
+import { applyCompat } from './compat.js';
 import { boolean, camelCase, resolveOptions, type Values } from './option.js';
 import { rowOptions } from './options/rows.js';
 import { trainingOptions } from './options/training.js';
@@ -38,7 +39,8 @@ export function trainingArguments(given: Readonly<Record<string, unknown>>): Tra
       : '';
     throw new WhisperError('ERR_INVALID_ARGUMENT', `Trainer has no option ${name}${hint}`);
   }
-  const options = resolveOptions(trainerOptions, given);
+  const named = new Set(Object.keys(given).filter((name) => given[name] !== undefined));
+  const options = applyCompat(resolveOptions(trainerOptions, given), trainerOptions, named);
   checkTogether(options, camelCase);
   return options;
 }

@@ -80,7 +80,9 @@ async function updatesPerEpoch(data: TrainingData, signal: AbortSignal | undefin
     microBatches++;
     if (signal?.aborted) break;
   }
-  return Math.ceil(microBatches / data.options.gradientAccumulationSteps);
+  const updates = microBatches / data.options.gradientAccumulationSteps;
+  // What is carried into the next epoch makes no update of its own.
+  return data.options.carryGradients ? Math.max(1, Math.floor(updates)) : Math.ceil(updates);
 }
 
 function batchesOptions({ model, source, options }: TrainingData) {

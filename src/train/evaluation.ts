@@ -115,6 +115,8 @@ function evaluateOptions(options: TrainingArguments, signal: AbortSignal | undef
     task: options.task,
     batchSize: options.perDeviceEvalBatchSize,
     maxLength: options.generationMaxLength,
+    predictLanguage: options.predictLanguage,
+    longAudio: options.longAudio,
     normalizer: options.doNormalizeEval ? ('basic' as const) : ('none' as const),
     lowerCase: options.doLowerCase,
     removePunctuation: options.doRemovePunctuation,

@@ -3,7 +3,7 @@ import type { TrainingArguments } from './arguments.js';
 import { due } from './cadence.js';
 import type { LogEvent, SkipEvent, StepEvent } from './events.js';
 import { type HistoryRow, type RunState, takeMeans } from './state.js';
-import type { TrainingStep } from './step.js';
+import { ratesAt, type TrainingStep } from './step.js';
 
 /** Whether a line is written after this step, where lines are `every` steps apart. */
 export function logs(
@@ -21,7 +21,8 @@ export function logLine(
   {
     step,
     epoch,
-    learningRate,
+    maxSteps,
+    learningRate: rate,
     encoderRate,
     decoderRate,
     gradNorm,
@@ -31,6 +32,9 @@ export function logLine(
   options: TrainingArguments,
 ): { event: LogEvent; row: HistoryRow } {
   const { loss, dataWait } = takeMeans(run);
+  // transformers before 5 logged what the scheduler had just moved on to.
+  const next = ratesAt(options, run.step - run.skipped, maxSteps, run.plateau.factor);
+  const learningRate = options.compat === 'era' ? next.learningRate : rate;
   return {
     event: {
       type: 'log',

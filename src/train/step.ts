@@ -12,12 +12,15 @@ export interface TrainingStep {
   micro: NativeBatch[];
   /** What the sum of each micro-batch's token losses is multiplied by. */
   scales: Float32Array;
+  /** The weight of each micro-batch's mean loss, where micro-batches are weighed equally. */
+  share: number;
   rows: number;
   /** Labels that count. */
   tokens: number;
   audioSeconds: number;
-  /** The pass over the data, from 0. */
+  /** The pass over the data that its last micro-batch is of, from 0. */
   pass: number;
+  /** It has the last micro-batch of a pass. */
   endsPass: boolean;
   /** Seconds that passed until all of it was there. */
   dataWait: number;
@@ -26,12 +29,14 @@ export interface TrainingStep {
 export interface StepSettings {
   gradientAccumulationSteps: number;
   meanOfMeans: boolean;
+  carryGradients: boolean;
   seed: number;
 }
 
 /**
  * The next step's data. A step ends with the pass, so that the last one of a pass may have fewer micro-batches and its
- * last micro-batch fewer rows.
+ * last micro-batch fewer rows. With `carryGradients` micro-batches that are too few at the end of a pass join the first
+ * step of the next, which has them beside all of its own.
  */
 export async function nextStep(
   stream: BatchStream,
@@ -39,14 +44,10 @@ export async function nextStep(
   config: ModelConfig,
 ): Promise<TrainingStep> {
   const asked = performance.now();
-  const batches: Batch[] = [];
-  while (batches.length < settings.gradientAccumulationSteps && !batches.at(-1)?.lastOfPass) {
-    const { value, done } = await stream.next();
-    if (done) break;
-    batches.push(value);
-  }
+  const batches = await nextBatches(stream, settings);
   const dataWait = (performance.now() - asked) / 1000;
   const last = batches.at(-1)!;
+  const share = 1 / (settings.carryGradients ? settings.gradientAccumulationSteps : batches.length);
   const tokens = batches.map(({ labels }) => countLabels(labels));
   const micro = batches.map(({ samples, labels, inputs, time, rows, pass }) => {
     const heard = rows.map(({ id }, i) => ({ id, samples: samples[i]!.length }));
@@ -56,24 +57,45 @@ export async function nextStep(
   return {
     batches,
     micro,
-    scales: gradientScales(tokens, settings.meanOfMeans),
+    scales: gradientScales(tokens, settings.meanOfMeans ? share : undefined),
+    share,
     rows: batches.reduce((sum, { rows }) => sum + rows.length, 0),
     tokens: tokens.reduce((sum, count) => sum + count, 0),
     audioSeconds: batches.reduce((sum, { audioSeconds }) => sum + audioSeconds, 0),
     pass: last.pass,
-    endsPass: last.lastOfPass,
+    endsPass: batches.some(({ lastOfPass }) => lastOfPass),
     dataWait,
   };
 }
 
+async function nextBatches(
+  stream: BatchStream,
+  { gradientAccumulationSteps: most, carryGradients }: StepSettings,
+): Promise<Batch[]> {
+  const batches: Batch[] = [];
+  // Of the pass that is being read. A whole pass of too few is not carried any further: nothing would ever be updated.
+  let count = 0;
+  let carried = false;
+  while (count < most) {
+    const { value, done } = await stream.next();
+    if (done) break;
+    batches.push(value);
+    count += 1;
+    if (!value.lastOfPass || count === most) continue;
+    if (!carryGradients || carried) break;
+    [count, carried] = [0, true];
+  }
+  return batches;
+}
+
 /**
  * The weight of each micro-batch's summed loss: one over all tokens of the step, so that every token counts the same;
- * or, for the mean of the micro-batches' means, one over its own tokens and the number of micro-batches.
+ * or, for the mean of the micro-batches' means, one over its own tokens and its share.
  */
-function gradientScales(tokens: readonly number[], meanOfMeans: boolean): Float32Array {
+function gradientScales(tokens: readonly number[], share: number | undefined): Float32Array {
   const total = tokens.reduce((sum, count) => sum + count, 0);
   return Float32Array.from(tokens, (count) =>
-    meanOfMeans ? 1 / (Math.max(1, count) * tokens.length) : 1 / Math.max(1, total),
+    share === undefined ? 1 / Math.max(1, total) : share / Math.max(1, count),
   );
 }
 
@@ -118,10 +140,12 @@ export function stepOptions(
 }
 
 /** The loss that the scales describe, of losses that came back. */
-export function stepLoss(losses: readonly NativeLosses[], meanOfMeans: boolean): number {
+export function stepLoss(losses: readonly NativeLosses[], share: number, meanOfMeans: boolean): number {
   const sums = losses.map(({ sums }) => sums.reduce((total, value) => total + value, 0));
   const tokens = losses.map(({ tokens }) => tokens.reduce((total, value) => total + value, 0));
-  if (meanOfMeans) return mean(sums.map((sum, i) => sum / Math.max(1, tokens[i]!)));
+  if (meanOfMeans) {
+    return sums.reduce((total, sum, i) => total + (share * sum) / Math.max(1, tokens[i]!), 0);
+  }
   const total = tokens.reduce((sum, count) => sum + count, 0);
   return sums.reduce((sum, value) => sum + value, 0) / Math.max(1, total);
 }
@@ -145,8 +169,4 @@ function countLabels(labels: Int32Array): number {
   let count = 0;
   for (const label of labels) if (label >= 0) count++;
   return count;
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

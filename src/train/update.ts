@@ -59,7 +59,7 @@ export async function* makeStep(
   const scaled = model.precision === 'f16';
   if (!finite && !(scaled && run.skippedInRow + 1 < MOST_OVERFLOWS)) throw diverged(step, result, run);
 
-  const loss = stepLoss(losses, options.meanOfMeans);
+  const loss = stepLoss(losses, step.share, options.meanOfMeans);
   const seconds = updating.lap();
   const { rows, tokens, audioSeconds, dataWait } = step;
   const counted = { loss, rows, seconds, dataWait, skipped: !finite };
@@ -112,13 +112,13 @@ async function* compute(
 
 /** Passes over the data, with a fraction of the pass's rows. */
 function epochAfter(
-  { pass, endsPass }: TrainingStep,
+  { pass, batches }: TrainingStep,
   stream: BatchStream,
   run: RunState,
   maxSteps: number,
 ): number {
   const { rows } = stream.drops();
-  if (endsPass) {
+  if (batches.at(-1)!.lastOfPass) {
     run.rowsPerPass ??= rows;
     return pass + 1;
   }

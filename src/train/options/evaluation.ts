@@ -23,6 +23,11 @@ const whenAndHow = {
     false,
   ),
   generation_max_length: integer('tokens of a generated text, its prompt included', undefined, { least: 1 }),
+  long_audio: choice(
+    'audio longer than the model’s window: left out, or its beginning heard against the whole text',
+    ['drop', 'truncate'],
+    'drop',
+  ),
   do_normalize_eval: boolean('normalise texts before WER and CER', true),
 };
 

@@ -1,4 +1,5 @@
 // Options of how a model is trained, and of what the memory planner is told of it.
+import { COMPATS } from '../compat.js';
 import { POLICY_FORM } from '../engine-options.js';
 import { SIZE_FORM } from '../memory/bytes.js';
 import { boolean, choice, integer, number, string } from '../option.js';
@@ -122,6 +123,13 @@ export const planOptions = {
 
 /** How to train: also the options of `Trainer`, in camelCase. */
 export const trainingOptions = {
+  compat: choice(
+    'fixed: with corrections; era: as the event’s script of December 2022, which changes the defaults of ' +
+      'optim, train_encoder_positions, mean_of_means, carry_gradients, alternate_splits, predict_language, eval_on_start, ' +
+      'long_audio and on_long_label, and logs the learning rate of the next update',
+    COMPATS,
+    'fixed',
+  ),
   ...optimizerOptions,
   ...checkpointingOptions,
   ...lossScaleOptions,
