@@ -110,6 +110,9 @@ export interface Selection {
   prompt?: string | undefined;
   /** As `20GB`. */
   cacheSize?: string | undefined;
+  /** Splits that are named together give a row in turn, and as many of each. */
+  alternate?: boolean | undefined;
+  wholeRounds?: boolean | undefined;
 }
 
 /**
@@ -122,11 +125,13 @@ export async function openSplit(
   selection: Selection,
   invocation?: Pick<Invocation<typeof hubOptions>, 'options' | 'terminal' | 'signal'>,
 ): Promise<Source> {
-  const { config, text, audio, language, task, prompt, cacheSize } = selection;
+  const { config, text, audio, language, task, prompt, cacheSize, alternate, wholeRounds } = selection;
   const terminal = invocation?.terminal;
   const progress = terminal && new TransferReports(terminal);
   const options = {
     config,
+    alternate,
+    wholeRounds,
     textColumn: text,
     audioColumn: audio,
     languageColumn: language,

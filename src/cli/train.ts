@@ -1,106 +1,70 @@
 // whisper-tune train: the fine-tuning event's script, flag for flag.
-import { readMixture } from '../data/mixture.js';
-import { WhisperError } from '../errors.js';
 import type { Whisper } from '../model/whisper.js';
 import type { TrainingListener } from '../report/listener.js';
 import { openListeners } from '../report/listeners.js';
 import { describeEvaluation, EvaluationReport } from '../report/progress.js';
-import {
-  adapterOptions,
-  datasetOptions,
-  loraOptions,
-  modelOptions,
-  phaseOptions,
-  precisionOptions,
-  rowOptions,
-  tokenOptions,
-  trainerOptions,
-  trainingOptions,
-} from '../train/arguments.js';
-import { checkLossScale, checkTogether } from '../train/checks.js';
+import { trainerOptions } from '../train/arguments.js';
+import { checkMetrics } from '../train/checks.js';
+import { setDecoding } from '../train/decoding.js';
 import { loraOptionsOf } from '../train/lora.js';
 import { camelCase } from '../train/option.js';
-import { pushOptions } from '../train/options/hub.js';
-import { reportOptions } from '../train/options/reports.js';
 import { evaluationMetrics, type Metrics, writeResults } from '../train/results.js';
 import { Trainer } from '../train/trainer.js';
+import { evaluationSets } from '../train/trainer-options.js';
 import { findCheckpoint } from './checkpoint.js';
-import { type Command, commonOptions, type Invocation, type Terminal, writeJson } from './command.js';
+import { type Command, type Invocation, type Terminal, writeJson } from './command.js';
 import { spellFlag } from './flags.js';
 import { choosePrecision, loadModel, noticeLanguage, withModel } from './model.js';
 import { tellQuickCheck } from './quick-check.js';
-import { openEvaluation, openTraining } from './training-data.js';
+import { settle, type TrainOptions, trainGroups, trainOptions } from './train-options.js';
+import { namesOf, openEvaluation, openExtraEvaluations, openTraining } from './training-data.js';
 
-const options = {
-  ...modelOptions,
-  ...loraOptions,
-  ...adapterOptions,
-  ...tokenOptions,
-  ...precisionOptions,
-  ...datasetOptions,
-  ...rowOptions,
-  ...phaseOptions,
-  ...trainingOptions,
-  ...reportOptions,
-  ...pushOptions,
-  ...commonOptions,
-};
+/** What the flags come to, and who is told. */
+type Given = Pick<Invocation<typeof trainOptions>, 'terminal' | 'signal'> & { options: TrainOptions };
 
-type Given = Invocation<typeof options>;
-
-export const trainCommand: Command<typeof options> = {
+export const trainCommand: Command<typeof trainOptions> = {
   name: 'train',
   summary: 'Fine-tune a model on a data set, or train one from random weights.',
   positionals: [],
-  options,
+  options: trainOptions,
+  groups: trainGroups,
   run,
 };
 
-async function run(given: Given): Promise<number> {
-  const { options, terminal } = given;
-  // As in transformers: asking for evaluations during training asks for one at the end too.
-  const evaluates = options.doEval || options.evalStrategy !== 'no';
-  if (!options.doTrain && !evaluates) {
-    throw new WhisperError('ERR_INVALID_ARGUMENT', 'nothing to do: give --do_train, --do_eval or both');
-  }
-  checkTogether(options, spellFlag);
-  checkLossScale(options, choosePrecision(options), spellFlag);
+async function run(invocation: Invocation<typeof trainOptions>): Promise<number> {
+  const options = await settle(invocation);
+  const terminal = terminalOf(options, invocation.terminal);
+  const { signal } = invocation;
+  const given: Given = { options, terminal, signal };
   // Without --do_train the training split is never read: an evaluation split stands in for it.
-  const evalDataset = evaluates ? await openEvaluation(given) : undefined;
+  const evalDataset = options.doEval ? await openEvaluation(given) : undefined;
+  const extraEvalDatasets = options.doEval ? await openExtraEvaluations(given) : {};
+  checkMetrics(options, evaluationSets(evalDataset, extraEvalDatasets), spellFlag);
   const trainDataset = options.doTrain ? await openTraining(given) : evalDataset!;
-  const settings = Object.fromEntries(
-    Object.keys(trainerOptions).map((name) => [
-      camelCase(name),
-      options[camelCase(name) as keyof typeof options],
-    ]),
-  );
   const resumeFromCheckpoint = await findCheckpoint(options.resumeFromCheckpoint, options.outputDir, given);
   return withModel(openModel(given), terminal, async (model) => {
+    setDecoding(model, options);
     noticeLanguage(model, options.language, terminal);
     if (options.doTrain && options.preflight) {
       const data = { train: trainDataset, evaluation: evalDataset };
-      await tellQuickCheck(data, model, options, terminal, given.signal);
+      await tellQuickCheck(data, model, options, terminal, signal);
     }
     const trainer = new Trainer(model, {
-      ...settings,
+      ...trainerSettings(options),
       resumeFromCheckpoint,
-      outputDir: options.outputDir,
       trainDataset,
       evalDataset,
-      signal: given.signal,
+      extraEvalDatasets,
+      signal,
     });
     const listener = await openListeners(
-      {
-        trainer,
-        definitions: trainCommand.options,
-        values: { ...options, datasetName: await namesOf(given) },
-      },
+      { trainer, definitions: trainOptions, values: { ...options, datasetName: await namesOf(given) } },
       terminal,
     );
     const results: Metrics = {};
     try {
       if (options.doTrain && !(await train(trainer, listener, terminal, results))) return 1;
-      if (evaluates) await evaluateAtEnd(trainer, listener, terminal, results);
+      if (options.doEval) await evaluateAtEnd(trainer, listener, terminal, results);
       await listener.tell({ type: 'finish' });
     } finally {
       await listener.close();
@@ -110,11 +74,17 @@ async function run(given: Given): Promise<number> {
   });
 }
 
-/** The data sets trained on, or those evaluated on where nothing is trained. */
-async function namesOf({ options }: Given): Promise<string | string[]> {
-  const { datasetName, datasetMixture: mixture } = options;
-  if (mixture === undefined || !options.doTrain) return datasetName!;
-  return (await readMixture(mixture)).datasets.map(({ name }) => name);
+/** The part of the options that the trainer has. */
+function trainerSettings(options: TrainOptions): { outputDir: string } {
+  const names = Object.keys(trainerOptions).map(camelCase);
+  const settings = names.map((name) => [name, options[name as keyof TrainOptions]]);
+  return { ...Object.fromEntries(settings), outputDir: options.outputDir };
+}
+
+/** Silent but for errors, where the options ask for that. */
+function terminalOf({ logLevel }: TrainOptions, terminal: Terminal): Terminal {
+  if (logLevel !== 'error' && logLevel !== 'critical') return terminal;
+  return { ...terminal, err: () => {}, screen: undefined };
 }
 
 function openModel(given: Given): Promise<Whisper> {

@@ -2,24 +2,50 @@
 
 import type { Source } from '../data/dataset.js';
 import { openEntries, openMixture, readMixture } from '../data/mixture.js';
+import { take } from '../data/slice.js';
 import { WhisperError } from '../errors.js';
+import type { Compat } from '../train/compat.js';
 import type { Values } from '../train/option.js';
 import type { datasetOptions } from '../train/options/dataset.js';
 import type { hubOptions } from '../train/options/model.js';
 import type { Invocation } from './command.js';
+import { parseExtraEvals } from './extra-eval.js';
 import { openEntry, openSplit, type Selection } from './model.js';
 
 /** A command with the options of train. */
 export type DataInvocation = Pick<Invocation<typeof hubOptions>, 'terminal' | 'signal'> & {
-  options: Values<typeof datasetOptions> & Values<typeof hubOptions> & { seed: number };
+  options: Values<typeof datasetOptions> &
+    Values<typeof hubOptions> & { seed: number; streaming: boolean; maxSteps: number; compat: Compat };
 };
 
-/** Opens the training data: a split, or a mixture. */
+/**
+ * Opens the training data: a split, or a mixture.
+ *
+ * @throws WhisperError `ERR_INVALID_ARGUMENT` where nothing says how many updates there are to be; as `openDataset`
+ */
 export async function openTraining(invocation: DataInvocation): Promise<Source> {
-  const { datasetMixture, trainSplitName, seed } = invocation.options;
-  if (datasetMixture === undefined) return openNamed(trainSplitName, invocation);
+  const { datasetMixture, trainSplitName, seed, maxTrainSamples } = invocation.options;
   const selection = selectionOf(invocation);
-  return openMixture(datasetMixture, (entry) => openEntry(entry, selection, invocation), seed);
+  const source =
+    datasetMixture === undefined
+      ? await openNamed(trainSplitName, invocation)
+      : await openMixture(datasetMixture, (entry) => openEntry(entry, selection, invocation), seed);
+  checkLength(source, invocation);
+  return first(source, maxTrainSamples);
+}
+
+/** In streaming the number of updates must be given, unless the rows can be counted. */
+function checkLength({ count, name }: Source, { options }: DataInvocation): void {
+  const { maxSteps, streaming, compat } = options;
+  if (maxSteps > 0 || !streaming || (count && compat === 'fixed')) return;
+  throw new WhisperError(
+    'ERR_INVALID_ARGUMENT',
+    `--max_steps must be given, as ${name} is streamed and its length not known; or give --streaming False`,
+  );
+}
+
+async function first(source: Source, rows: number | undefined): Promise<Source> {
+  return rows === undefined ? source : take(source, rows);
 }
 
 /** The same, each data set of a mixture by itself. */
@@ -33,8 +59,29 @@ export async function openTrainingParts(invocation: DataInvocation): Promise<Sou
 }
 
 /** Opens the split to evaluate on. */
-export function openEvaluation(invocation: DataInvocation): Promise<Source> {
-  return openNamed(invocation.options.evalSplitName, invocation);
+export async function openEvaluation(invocation: DataInvocation): Promise<Source> {
+  const { evalSplitName, maxEvalSamples } = invocation.options;
+  return first(await openNamed(evalSplitName, invocation), maxEvalSamples);
+}
+
+/** Opens the sets that are evaluated beside it, by their labels. */
+export async function openExtraEvaluations(invocation: DataInvocation): Promise<Record<string, Source>> {
+  const { extraEval, maxEvalSamples } = invocation.options;
+  const sources: Record<string, Source> = {};
+  for (const { label, name, config, split } of parseExtraEvals(extraEval ?? [])) {
+    const source = await openSplit(name, split, { ...selectionOf(invocation), config }, invocation);
+    sources[label] = await first(source, maxEvalSamples);
+  }
+  return sources;
+}
+
+/** The data sets trained on, or those evaluated on where nothing is trained. */
+export async function namesOf({
+  options,
+}: Pick<DataInvocation, 'options'> & { options: { doTrain: boolean } }): Promise<string | string[]> {
+  const { datasetName, datasetMixture: mixture } = options;
+  if (mixture === undefined || !options.doTrain) return datasetName!;
+  return (await readMixture(mixture)).datasets.map(({ name }) => name);
 }
 
 async function openNamed(split: string, invocation: DataInvocation): Promise<Source> {
@@ -53,5 +100,8 @@ function selectionOf({ options }: DataInvocation): Selection {
     task: options.taskColumnName,
     prompt: options.promptColumnName,
     cacheSize: options.dataCacheSize,
+    // Splits in turn, as the event’s script has them with and without streaming.
+    alternate: options.alternateSplits,
+    wholeRounds: options.alternateSplits && !options.streaming,
   };
 }

@@ -2,13 +2,13 @@
 import { WhisperError } from '../errors.js';
 import { checkTogether } from './checks.js';
 import { applyCompat } from './compat.js';
-import { boolean, camelCase, resolveOptions, type Values } from './option.js';
+import { boolean, camelCase, choice, resolveOptions, string, type Values } from './option.js';
 import { rowOptions } from './options/rows.js';
 import { trainingOptions } from './options/training.js';
 
 export { datasetOptions } from './options/dataset.js';
 export { adapterOptions, loraOptions, tokenOptions } from './options/lora.js';
-export { modelOptions, precisionOptions } from './options/model.js';
+export { generationOptions, modelOptions, placeOptions, precisionOptions } from './options/model.js';
 export { rowOptions } from './options/rows.js';
 export { checkpointingOptions, optimizerOptions, planOptions, trainingOptions } from './options/training.js';
 
@@ -20,6 +20,15 @@ export const phaseOptions = {
   do_train: boolean('train', false),
   do_eval: boolean('evaluate at the end', false),
   preflight: boolean('look at the first rows before training, and say what is wrong with them', true),
+  deepspeed: string(
+    'configuration file of DeepSpeed (ds_config.json), whose settings count beside the flags',
+    undefined,
+  ),
+  log_level: choice(
+    'error and critical: nothing on the terminal but errors',
+    ['debug', 'info', 'warning', 'error', 'critical', 'passive'],
+    'passive',
+  ),
 };
 
 /** Options of training, in camelCase and complete. */

@@ -1,19 +1,8 @@
 // Lines of the log: what an event says of a step, and what log_history keeps of it.
 import type { TrainingArguments } from './arguments.js';
-import { due } from './cadence.js';
 import type { LogEvent, SkipEvent, StepEvent } from './events.js';
 import { type HistoryRow, type RunState, takeMeans } from './state.js';
-import { ratesAt, type TrainingStep } from './step.js';
-
-/** Whether a line is written after this step, where lines are `every` steps apart. */
-export function logs(
-  { loggingStrategy, loggingFirstStep }: TrainingArguments,
-  every: number,
-  number: number,
-  step: Pick<TrainingStep, 'endsPass'>,
-): boolean {
-  return due(loggingStrategy, every, number, step) || (loggingFirstStep && number === 1);
-}
+import { ratesAt } from './step.js';
 
 /** The line of the steps since the one before, and its row of `log_history`, which holds finite numbers only. */
 export function logLine(

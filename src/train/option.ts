@@ -86,8 +86,12 @@ export function number<D extends number | undefined>(
   return { kind: 'number', help, default: value as never, ...more };
 }
 
-export function boolean<D extends boolean | undefined>(help: string, value: D): Option<Widen<D> | boolean> {
-  return { kind: 'boolean', help, default: value as never };
+export function boolean<D extends boolean | undefined>(
+  help: string,
+  value: D,
+  more: Pick<Option, 'aliases'> = {},
+): Option<Widen<D> | boolean> {
+  return { kind: 'boolean', help, default: value as never, ...more };
 }
 
 /** A list: several words after its flag, or one with commas between them. */

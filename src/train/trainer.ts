@@ -13,7 +13,7 @@ import { countParameters } from '../model/parameters.js';
 import type { Whisper } from '../model/whisper.js';
 import { languageCode } from '../processor/languages.js';
 import { type TrainingArguments, trainingArguments } from './arguments.js';
-import { type Cadence, cadenceOf, delayed, due } from './cadence.js';
+import { evaluatesAfter, logsAfter, savesAfter } from './cadence.js';
 import { Checkpoints } from './checkpoints.js';
 import { checkAgainstModel, checkMetrics } from './checks.js';
 import { countUpdates, preparedData, runData, type TrainingData, trainingBatches } from './data.js';
@@ -21,7 +21,7 @@ import { engineOptions } from './engine-options.js';
 import { type NamedEvaluation, RunEvaluations } from './evaluation.js';
 import type { EvaluatingEvent, SkipEvent, StepEvent, TrainingEvent } from './events.js';
 import { noteEvaluation, stopsEarly } from './improvement.js';
-import { logLine, logs } from './log.js';
+import { logLine } from './log.js';
 import { outOfMemory } from './memory/fit.js';
 import { RunMemory } from './memory/run.js';
 import { evaluationMetrics, loggedMetrics, trainingMetrics } from './results.js';
@@ -151,13 +151,11 @@ export class Trainer {
         if (step.endsPass) {
           yield { type: 'epoch', epoch: update.epoch, step: update.step, data: stream.drops() };
         }
-        const last = update.step === this.#maxSteps && options.saveStrategy === 'steps';
-        const { evaluation, saving } = this.#cadence;
-        if (due(options.evalStrategy, evaluation, update.step, step) && !delayed(options, this.#run)) {
+        if (evaluatesAfter(options, this.#run, this.#maxSteps, step)) {
           yield* this.#evaluate();
           noteEvaluation(this.#run, this.#evaluations.of(update.step) ?? {}, options);
         }
-        if (last || due(options.saveStrategy, saving, update.step, step)) yield await this.#save();
+        if (savesAfter(options, this.#run, this.#maxSteps, step)) yield await this.#save();
         this.#run.seconds += this.#lap();
       }
       yield* this.#finish(stream);
@@ -200,10 +198,6 @@ export class Trainer {
   /** All updates are made, or evaluations have not improved for long enough. */
   get #done(): boolean {
     return this.#run.step >= this.#maxSteps || stopsEarly(this.#run, this.options);
-  }
-
-  get #cadence(): Cadence {
-    return cadenceOf(this.options, this.#maxSteps);
   }
 
   get #kind(): RunKind {
@@ -290,7 +284,7 @@ export class Trainer {
   }
 
   *#log(update: StepEvent | SkipEvent, step: TrainingStep): Generator<TrainingEvent> {
-    if (!logs(this.options, this.#cadence.logging, update.step, step)) return;
+    if (!logsAfter(this.options, this.#run, this.#maxSteps, step)) return;
     const { event, row } = logLine(this.#run, update, this.options);
     this.#run.history.push(row);
     yield event;

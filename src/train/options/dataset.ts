@@ -1,6 +1,6 @@
 // Options that say which data is read.
 import { SIZE_FORM } from '../memory/bytes.js';
-import { string } from '../option.js';
+import { boolean, integer, string, strings } from '../option.js';
 
 /** Which data. */
 export const datasetOptions = {
@@ -21,6 +21,19 @@ export const datasetOptions = {
     'split to evaluate on, or a slice as test[:500]; a+b is one after the other',
     'test',
   ),
+  alternate_splits: boolean(
+    'a+b gives a row of each in turn until the first ends, as the event’s script reads it',
+    false,
+  ),
+  extra_eval: strings(
+    'further set to evaluate on: NAME, NAME:CONFIG or NAME:CONFIG:SPLIT, with LABEL= before it where its metrics are to ' +
+      'be eval_LABEL_wer; may be given again',
+    { repeats: true },
+  ),
+  max_train_samples: integer('rows to train on, counted before any is dropped; default: all', undefined, {
+    least: 1,
+  }),
+  max_eval_samples: integer('rows of each set to evaluate on; default: all', undefined, { least: 1 }),
   audio_column_name: string('column with the audio (default: found by its name)', undefined),
   text_column_name: string('column with the text (default: found by its name)', undefined),
   language_column_name: string(

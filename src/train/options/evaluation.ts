@@ -15,7 +15,6 @@ const whenAndHow = {
     least: 0,
   }),
   eval_on_start: boolean('evaluate once before the first update', true),
-  max_eval_samples: integer('rows to evaluate on; default: all', undefined, { least: 1 }),
   predict_with_generate: boolean('evaluate by generating text, for WER and CER', false),
   prediction_loss_only: boolean('evaluate the loss only, whatever predict_with_generate says', false),
   predict_language: boolean(

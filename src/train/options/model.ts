@@ -1,6 +1,7 @@
 // Options that say which model is used, where, and in which precision.
+import { z } from 'zod';
 import { PRECISIONS } from '../../native.js';
-import { boolean, choice, required, string } from '../option.js';
+import { boolean, choice, integers, json, required, string } from '../option.js';
 
 /** How models and data sets on the Hub are got. */
 export const hubOptions = {
@@ -23,6 +24,26 @@ export const modelOptions = {
     undefined,
   ),
   device: string('where to compute: auto (a GPU if there is one), cpu, cuda or cuda:N', 'auto'),
+};
+
+/** What decoding is not to write, and begins with: kept with the model. */
+export const generationOptions = {
+  suppress_tokens: integers(
+    'tokens that decoding never writes, instead of the checkpoint’s own; era: none if not given',
+    { least: 0 },
+  ),
+  forced_decoder_ids: json(
+    'positions and tokens that decoding begins with, as [[1, 50262], [2, 50359]]: another way to give language and task',
+    z.array(z.tuple([z.int().positive(), z.int().nonnegative()])),
+    'a list of pairs of a position and a token',
+  ),
+};
+
+/** Other ways to say where, and in which precision. */
+export const placeOptions = {
+  use_cpu: boolean('as device cpu', false, { aliases: ['no_cuda'] }),
+  fp16_full_eval: boolean('without do_train: as precision f16', false),
+  bf16_full_eval: boolean('without do_train: as precision bf16', false),
 };
 
 /** In which precision a model computes. */

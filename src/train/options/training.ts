@@ -146,13 +146,6 @@ export const trainingOptions = {
     aliases: ['per_gpu_eval_batch_size'],
   }),
   dataloader_drop_last: boolean('leave out the last micro-batch of a pass where it is not full', false),
-  max_train_samples: integer(
-    'rows of the training data, counted before any is dropped; default: all',
-    undefined,
-    {
-      least: 1,
-    },
-  ),
   gradient_accumulation_steps: integer('micro-batches of an update', 1, { least: 1 }),
   mean_of_means: boolean(
     'weigh micro-batches equally instead of by their tokens, as transformers did before 4.46',
