@@ -178,7 +178,7 @@ export function batches(options: BatchesOptions): BatchStream {
   async function* assemble(ready: AsyncIterable<Ready>): AsyncGenerator<Placed, void, void> {
     let counter = new DropCounter(start.drops);
     let rows: PreparedRow[] = [];
-    // A full batch is held back until another row comes, to know whether it is the last of its pass.
+    // A full batch is held back until what comes next is sure to be in a batch, to know whether it is the last of its pass.
     let held: Placed | undefined;
     const place = (pass: number, shuffle: ShuffleSnapshot | null): Placed => {
       const drops = counter.report();
@@ -195,7 +195,7 @@ export function batches(options: BatchesOptions): BatchStream {
         }
         rows = [];
         const drops = counter.report();
-        if (drops.kept < (dropLast ? batchSize : 1)) throw nothingLeft(source, drops, batchSize);
+        if (drops.kept === 0 || (dropLast && !held)) throw nothingLeft(source, drops, batchSize);
         if (held) {
           const next = { pass: item.endOf + 1, shuffle: null, drops: empty };
           yield { batch: { ...held.batch, lastOfPass: true }, drops, next };
@@ -205,11 +205,14 @@ export function batches(options: BatchesOptions): BatchStream {
       } else if ('reason' in item.prepared) {
         counter.drop(item.prepared.reason, item.row.id, item.prepared.detail);
       } else {
-        if (held) yield held;
-        held = undefined;
+        const full = rows.length + 1 === batchSize;
+        if (held && (full || !dropLast)) {
+          yield held;
+          held = undefined;
+        }
         counter.keep(item.clips);
         rows.push(item.prepared.row);
-        if (rows.length === batchSize) held = place(item.pass, item.after);
+        if (full) held = place(item.pass, item.after);
       }
     }
   }

@@ -8,6 +8,7 @@ import { basicNormalizer } from '../processor/normalizers/basic.js';
 import type { TrainingArguments } from './arguments.js';
 import { augmentationOf } from './augmentation.js';
 import type { NoticeEvent } from './events.js';
+import { parseBytes } from './memory/bytes.js';
 import type { Values } from './option.js';
 import type { rowOptions } from './options/rows.js';
 import type { RunState, SavedRun } from './state.js';
@@ -45,13 +46,15 @@ export function runData(
  * @param state goes on where a checkpoint was written
  */
 export function trainingBatches(data: TrainingData, state?: BatchesState): BatchStream {
-  const { streaming, shuffleBufferSize } = data.options;
+  const { streaming, shuffleBufferSize, shuffleBufferMemory } = data.options;
   const augmentation = augmentationOf(data.options);
   return batches({
     ...batchesOptions(data),
     ...(augmentation && { augmentation }),
     // A prepared source permutes all its rows itself.
-    ...(streaming ? { shuffleBuffer: shuffleBufferSize } : { shuffleSource: true }),
+    ...(streaming
+      ? { shuffleBuffer: shuffleBufferSize, shuffleBytes: parseBytes(shuffleBufferMemory) }
+      : { shuffleSource: true }),
     ...(state && { state }),
   });
 }

@@ -1,6 +1,6 @@
 // Batches: what is in them, their order over passes, and that it does not depend on the threads.
 import { describe, expect, it } from 'vitest';
-import { batches } from '../../src/data/batches.js';
+import { batches, startOfPass } from '../../src/data/batches.js';
 import type { Decoder } from '../../src/data/decode/pool.js';
 import { fromIterable } from '../../src/data/sources/iterable.js';
 import { base, collect, end, row, rows, start, textsOf } from './rows.js';
@@ -45,6 +45,55 @@ describe('batches', () => {
     for (const pass of passes) expect([...pass].sort()).toEqual(rows(10).map(({ text }) => text));
     expect(passes[0]).not.toEqual(passes[1]);
     expect(passes[1]).not.toEqual(passes[2]);
+  });
+
+  it('leaves the last batch of a pass out where it is not full and not wanted', async () => {
+    const partial = await collect({ ...base, source: fromIterable(rows(10)), dropLast: true, passes: 2 });
+    expect(partial.map(({ pass, lastOfPass, samples }) => [pass, lastOfPass, samples.length])).toEqual([
+      [0, false, 4],
+      [0, true, 4],
+      [1, false, 4],
+      [1, true, 4],
+    ]);
+    const full = await collect({ ...base, source: fromIterable(rows(8)), dropLast: true, passes: 1 });
+    expect(full.map(({ lastOfPass }) => lastOfPass)).toEqual([false, true]);
+    const few = collect({ ...base, source: fromIterable(rows(3)), dropLast: true });
+    await expect(few).rejects.toThrow(
+      'a pass over the rows given has 3 usable rows, not one batch of 4: there is nothing left without its last batch',
+    );
+  });
+
+  it('goes on from the start of a pass, and with as many bytes in the buffer as before', async () => {
+    const encoded = rows(30).map(({ text }) => ({ audio: new Uint8Array(1000), text }));
+    const decoder: Decoder = {
+      threads: 1,
+      async decode() {
+        return { outcome: 'decoded', audio: { channels: [Float32Array.of(1)], sampleRate: 16000 } };
+      },
+    };
+    const options = {
+      ...base,
+      decoder,
+      source: fromIterable(encoded),
+      shuffleBuffer: 20,
+      shuffleBytes: 5000,
+    };
+    const stream = batches(options);
+    for (let i = 0; i < 10; i++) await stream.next();
+    const state = stream.state();
+    await stream.return();
+    expect(state.pass).toBe(1);
+    expect(state.shuffle!.buffer).toHaveLength(4);
+    const again = batches({ ...options, state: startOfPass(state) });
+    const texts: string[] = [];
+    for (let i = 0; i < 8; i++) texts.push(...(await again.next()).value!.rows.map(({ text }) => text));
+    await again.return();
+    expect(texts.sort()).toEqual(
+      rows(30)
+        .map(({ text }) => text)
+        .sort(),
+    );
+    expect(again.state().pass).toBe(2);
   });
 
   it('marks a full last batch as the last, also when only dropped rows follow', async () => {

@@ -1,5 +1,6 @@
 // Options of what becomes of the rows of a data set.
 import { RANGE_FORM, SPEEDS_FORM } from '../augmentation.js';
+import { SIZE_FORM } from '../memory/bytes.js';
 import { boolean, choice, integer, number, string } from '../option.js';
 
 /** A number that config.json has too, and that goes before it. */
@@ -80,9 +81,16 @@ export const rowOptions = {
     'streaming False: folder for decoded audio, 115 MB per hour; default: WHISPER_TUNE_CACHE, or a folder beside the cache of Hugging Face',
     undefined,
   ),
-  shuffle_buffer_size: integer('rows in the shuffle buffer; 1 keeps the order of the file', 500, {
-    least: 1,
-  }),
+  shuffle_buffer_size: integer(
+    'rows in the shuffle buffer, with their compressed audio; 1 keeps the order of the file',
+    500,
+    { least: 1 },
+  ),
+  shuffle_buffer_memory: string(
+    'audio that the shuffle buffer may hold; reached, it keeps to as many rows',
+    '1GiB',
+    { form: SIZE_FORM },
+  ),
   stitch_clips: boolean(
     'join clips that follow each other in training, of the same language and task, up to the model’s window',
     false,
