@@ -33,7 +33,7 @@ export async function cardFacts(
   return {
     name: options.modelIndexName ?? basename(resolve(outputDir)),
     base: await baseOf(trainer.model.folder, options),
-    languages: languagesOf(language, datasets),
+    languages: languagesOf(language, datasets, trainer.model.tokenizer.languages),
     datasets,
     trainSplit: options.trainSplitName,
     evalSplit: options.evalSplitName,
@@ -64,6 +64,12 @@ export function hyperparameters({ options, state, model }: Trainer): Record<stri
     ...(options.labelSmoothingFactor > 0 && { label_smoothing_factor: options.labelSmoothingFactor }),
     ...(options.freezeEncoder && { frozen: 'encoder' }),
     ...(options.freezeDecoder && { frozen: 'decoder' }),
+    ...(model.lora && {
+      lora_rank: model.lora.rank,
+      lora_alpha: model.lora.alpha,
+      lora_dropout: model.lora.dropout,
+      lora_target_modules: [model.lora.targetModules].flat().join(', '),
+    }),
   };
 }
 
@@ -112,13 +118,17 @@ async function datasetsOf({ datasetName, datasetConfigName }: CardOptions): Prom
 }
 
 /** The language of the run; without one that of Common Voice's configuration, as `es` or `zh-CN`. */
-function languagesOf(language: string | undefined, datasets: readonly CardDataset[]): string[] {
+function languagesOf(
+  language: string | undefined,
+  datasets: readonly CardDataset[],
+  own: ReadonlyMap<string, unknown>,
+): string[] {
   const codes =
     language === undefined
       ? datasets
           .filter(({ id, name, config }) => config && (id ?? name).includes('common_voice'))
           .map(({ config }) => config!.split('-')[0]!)
-      : [languageCode(language)];
+      : [languageCode(language, own)];
   // Whisper calls Javanese jw, which ISO 639 withdrew for jv.
   return [...new Set(codes.map((code) => (code === 'jw' ? 'jv' : code)))];
 }

@@ -135,6 +135,7 @@ describe('a language that Whisper does not know', () => {
     expect(second.code).toBe(0);
     // transformers finds a language that it does not know by its token.
     expect(json('out', 'generation_config.json').language).toBe('<|gsw|>');
+    expect(readFileSync(at('out', 'README.md'), 'utf8')).toContain('- gsw\n');
     await using model = await open('out');
     const [{ tokens } = { tokens: [] }] = await model.generate([new Float32Array(8000)], { maxLength: 8 });
     expect(tokens.length).toBeGreaterThan(0);

@@ -218,7 +218,12 @@ describe('in a run', () => {
     expect(local.base).toEqual({ name: 'out' });
     expect(local.datasets).toEqual([{ name: 'out', config: 'sv-SE' }]);
     const cached = Object.create(trainer, {
-      model: { value: { folder: '/cache/models--openai--whisper-tiny/snapshots/abc' } },
+      model: {
+        value: {
+          folder: '/cache/models--openai--whisper-tiny/snapshots/abc',
+          tokenizer: { languages: new Map() },
+        },
+      },
     });
     const facts = await cardFacts(cached, { ...options, modelNameOrPath: outputDir });
     expect(facts.base).toEqual({ name: 'out', id: 'openai/whisper-tiny' });
