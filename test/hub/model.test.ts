@@ -8,7 +8,7 @@ import { writeTorchFile } from '../../src/files/torch-file.js';
 import type { Progress } from '../../src/hub/index.js';
 import { findModel, isModelFile } from '../../src/model/find.js';
 import { Whisper } from '../../src/model/whisper.js';
-import { makeModel, run, temporaryFolder, tone } from '../cli/fixtures.js';
+import { makeDataset, makeModel, run, temporaryFolder, tone } from '../cli/fixtures.js';
 import { type Files, type Hub, startHub } from '../helpers/hub-server.js';
 import { wav } from '../helpers/wav.mjs';
 
@@ -105,24 +105,54 @@ describe('fromPretrained', () => {
     rmSync(at('some'), { recursive: true });
   });
 
-  it('reads pytorch_model.bin where there is nothing else', async () => {
-    const source = await SafetensorsFile.open(at('model', 'model.safetensors'));
-    const tensors = new Map<string, StoredTensor>(source.tensors);
-    tensors.set('proj_out.weight', tensors.get('model.decoder.embed_tokens.weight')!);
-    await writeTorchFile(at('pytorch_model.bin'), tensors);
-    await source.close();
-    const { 'model.safetensors': _, ...rest } = files;
-    hub.add({
-      id: 'some/old',
-      files: { ...rest, 'pytorch_model.bin': readFileSync(at('pytorch_model.bin')) },
+  describe('where there is nothing else, reads', () => {
+    /** The model without its weights, and these instead. */
+    const publish = (weights: Files) => {
+      const { 'model.safetensors': _, ...rest } = files;
+      hub.add({ id: 'some/old', files: { ...rest, ...weights } });
+    };
+
+    /** What torch.save makes of some of the weights. */
+    async function pickled(wanted: (name: string, at: number) => boolean): Promise<[string[], Buffer]> {
+      const source = await SafetensorsFile.open(at('model', 'model.safetensors'));
+      const tensors = new Map<string, StoredTensor>(
+        [...source.tensors].filter(([name], i) => wanted(name, i)),
+      );
+      const embedding = tensors.get('model.decoder.embed_tokens.weight');
+      if (embedding) tensors.set('proj_out.weight', embedding);
+      await writeTorchFile(at('pytorch_model.bin'), tensors);
+      await source.close();
+      return [[...tensors.keys()], readFileSync(at('pytorch_model.bin'))];
+    }
+
+    async function hears(): Promise<void> {
+      const notices: string[] = [];
+      const open = Whisper.fromPretrained('some/old', { onNotice: (line) => notices.push(line) });
+      expect(await heard(open)).toBe(await heard(Whisper.fromPretrained(at('model'))));
+      expect(notices).toEqual([
+        expect.stringMatching(/^converting pytorch_model\.bin of .*: it has no model\.safetensors$/),
+      ]);
+      expect(readdirSync(at('home', 'whisper-tune'))).toEqual([]);
+    }
+
+    it('pytorch_model.bin', async () => {
+      const [, whole] = await pickled(() => true);
+      publish({ 'pytorch_model.bin': whole });
+      await hears();
     });
-    const notices: string[] = [];
-    const open = Whisper.fromPretrained('some/old', { onNotice: (line) => notices.push(line) });
-    expect(await heard(open)).toBe(await heard(Whisper.fromPretrained(at('model'))));
-    expect(notices).toEqual([
-      expect.stringMatching(/^converting pytorch_model\.bin of .*: it has no model\.safetensors$/),
-    ]);
-    expect(readdirSync(at('home', 'whisper-tune'))).toEqual([]);
+
+    it('its shards', async () => {
+      const shards = ['pytorch_model-00001-of-00002.bin', 'pytorch_model-00002-of-00002.bin'];
+      const weights: Record<string, Buffer> = {};
+      const map: Record<string, string> = {};
+      for (const [part, shard] of shards.entries()) {
+        const [names, bytes] = await pickled((_, i) => i % 2 === part);
+        weights[shard] = bytes;
+        for (const name of names) map[name] = shard;
+      }
+      publish({ ...weights, 'pytorch_model.bin.index.json': JSON.stringify({ weight_map: map }) });
+      await hears();
+    });
   });
 
   it('says so where there are no weights', async () => {
@@ -218,6 +248,21 @@ describe('the command line', () => {
     const { code, out, err } = await run('transcribe', at('red.wav'), '--model_id=some/whisper', '--json');
     expect(code, err).toBe(0);
     expect(JSON.parse(out)).toHaveProperty('text');
+  });
+
+  it('trains from a revision of a model of the Hub, kept in the folder that --cache_dir says', async () => {
+    hub.repository('some/whisper').commit(files, { revision: 'v2', from: new Map() });
+    makeDataset(at('data'), 4, 1);
+    const { code, err } = await run(
+      ...['train', '--model_name_or_path=some/whisper', '--model_revision=v2', `--cache_dir=${at('cache')}`],
+      ...[`--dataset_name=${at('data')}`, `--output_dir=${at('out')}`, '--language=en', '--do_train'],
+      ...['--max_steps=1', '--per_device_train_batch_size=2', '--report_to=none'],
+    );
+    expect(code, err).toBe(0);
+    const commit = hub.repository('some/whisper').refs.get('v2')!;
+    const cached = at('cache', 'models--some--whisper', 'snapshots', commit, 'model.safetensors');
+    expect(readFileSync(cached)).toEqual(files['model.safetensors']);
+    expect(readdirSync(at('out'))).toContain('model.safetensors');
   });
 
   it('refuses --use_auth_token without a token', async () => {

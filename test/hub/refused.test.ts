@@ -153,6 +153,45 @@ describe('one line tells of', () => {
   });
 });
 
+describe('a wait', () => {
+  /** What is told of a first wait, which is then not waited for. */
+  async function firstNotice(fault: Fault, wait: number): Promise<string> {
+    hub.faults.push(fault);
+    const stop = new AbortController();
+    let told = '';
+    const settings = hub.settings(folder.path, {
+      retries: { attempts: 3, wait, stall: 10_000 },
+      notice: (line) => {
+        told = line;
+        stop.abort();
+      },
+    });
+    const download = downloadFiles(model('some/model'), () => true, settings, { signal: stop.signal });
+    await expect(download).rejects.toMatchObject({ code: 'ERR_CANCELLED' });
+    expect(hub.requests).toHaveLength(1);
+    return told;
+  }
+
+  it('is as long as the server asks', async () => {
+    const fault: Fault = { kind: 'status', status: 429, retryAfter: 77, on: /./ };
+    expect(await firstNotice(fault, 0)).toMatch(
+      /^cannot find the model some\/model: \S+ answered 429; trying again in 77 s$/,
+    );
+  });
+
+  it('is as long as the date says that the server asks for', async () => {
+    const retryAfter = new Date(Date.now() + 100_000).toUTCString();
+    const told = await firstNotice({ kind: 'status', status: 503, retryAfter, on: /./ }, 0);
+    expect(Number(/again in (\d+) s$/.exec(told)![1])).toBeGreaterThan(60);
+  });
+
+  it('is between half and all of the first one', async () => {
+    const told = await firstNotice({ kind: 'refuse', on: /./ }, 20_000);
+    expect(Number(/again in (\d+) s$/.exec(told)![1])).toBeGreaterThanOrEqual(10);
+    expect(Number(/again in (\d+) s$/.exec(told)![1])).toBeLessThanOrEqual(20);
+  });
+});
+
 describe('a file', () => {
   const open = async (path: string, more = {}) => {
     const settings = hub.settings(`${folder.path}/none`);
@@ -174,6 +213,20 @@ describe('a file', () => {
     await expect(file.read(0, 1)).rejects.toThrow(
       /: it has changed while it was read \(ETag [0-9a-f]{64}, expected f{64}\) \(tried 5 times\)$/,
     );
+  });
+
+  it('is read no further when that is cancelled', async () => {
+    const settings = hub.settings(`${folder.path}/none`);
+    const { repository } = await resolveRepository(model('some/model'), settings);
+    const files = await listFiles(repository, settings);
+    const stop = new AbortController();
+    const found = files.find(({ path }) => path === 'model.safetensors')!;
+    const file = await openHubFile(repository, found, settings, { signal: stop.signal });
+    hub.faults.push({ kind: 'stall', after: 3 });
+    const read = file.read(0, 7);
+    setImmediate(() => stop.abort());
+    await expect(read).rejects.toMatchObject({ code: 'ERR_CANCELLED' });
+    await expect(file.read(0, 7)).rejects.toMatchObject({ code: 'ERR_CANCELLED' });
   });
 
   it('that is shorter than the Hub said is told of', async () => {
