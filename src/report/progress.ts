@@ -76,10 +76,16 @@ export function inSet({ name }: { name?: string | undefined }): string {
   return name === undefined ? '' : `${name}: `;
 }
 
-/** `WER 12.34 %, CER 5.60 %, loss 0.4321 (120 rows, 3.2 s)` */
-export function describeEvaluation({ wer, cer, loss, samples, seconds, dropped }: Evaluation): string {
+/**
+ * `WER 12.34 %, CER 5.60 %, loss 0.4321 (120 rows, 3.2 s)`; where combining marks make a difference also the rate that keeps
+ * them, as the basic normaliser deletes the vowels of many scripts.
+ */
+export function describeEvaluation(evaluation: Evaluation): string {
+  const { wer, cer, loss, samples, seconds, dropped, rates } = evaluation;
+  const marks = rates?.basic?.wer === wer ? rates?.marks?.wer : undefined;
+  const kept = marks === undefined || marks === wer ? '' : ` (marks kept ${marks.toFixed(2)} %)`;
   const parts = [
-    ...(wer === undefined ? [] : [`WER ${wer.toFixed(2)} %`]),
+    ...(wer === undefined ? [] : [`WER ${wer.toFixed(2)} %${kept}`]),
     ...(cer === undefined ? [] : [`CER ${cer.toFixed(2)} %`]),
     ...(loss === undefined ? [] : [`loss ${loss.toFixed(4)}`]),
   ];

@@ -10,6 +10,7 @@ import { folderNames } from '../../src/evaluate/models.js';
 import { describeRates, evaluationJson } from '../../src/evaluate/summary.js';
 import { UtteranceFiles, utteranceRecord } from '../../src/evaluate/utterances.js';
 import { wavFile } from '../../src/files/wav-writer.js';
+import { describeEvaluation } from '../../src/report/progress.js';
 import { evaluated } from './rows.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'whisper-tune-reports-'));
@@ -103,6 +104,15 @@ describe('the summary', () => {
       expect.stringMatching(/^hi +100\.00 %/),
     ]);
   });
+});
+
+it('tells in one line where marks make a difference', () => {
+  const line = (reference: string, hypothesis: string) =>
+    describeEvaluation(evaluated([{ reference, hypothesis }]).evaluation);
+  expect(line('हिन्दी', 'हिन्दू')).toMatch(
+    /^WER 0\.00 % \(marks kept 100\.00 %\), CER 0\.00 % \(1 rows, 2\.0 s\)$/,
+  );
+  expect(line('red', 'blue')).toMatch(/^WER 100\.00 %, CER /);
 });
 
 describe('the leaderboard', () => {
