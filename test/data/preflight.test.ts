@@ -116,6 +116,21 @@ describe('audio', () => {
     }
   });
 
+  it('that is a part of a file', async () => {
+    const root = folder({ 'long.wav': clip(0, 5) });
+    const part = (start: number, end: number) => ({ path: join(root, 'long.wav'), start, end });
+    const parts = [part(0, 1.5), part(2, 4), part(2, 4), part(4.5, 5)];
+    const flac = { path: golden('mono.flac'), start: 0.25, end: 0.75 };
+    const train = [...parts, flac, flac].map((audio, i) => row(i, { audio }));
+    const report = await check({ train: [...train, row(9, { audio: part(6, 7) })] });
+    expect(report.splits[0]!.hours * 3600).toBeCloseTo(1.5 + 2 + 2 + 0.5 + 0.5 + 0.5, 4);
+    // Of a part of a compressed file there are no bytes to tell it by.
+    expect(found(report)).toEqual([
+      'train undecodable 1: train.csv:9 9.wav, the part from 6 s is not in it: it has 5.00 s',
+      'train duplicate 1: train.csv:2 2.wav, 2.00 s',
+    ]);
+  });
+
   it('outside the limits of training, and longer than the model hears', async () => {
     const train = [0.5, 1, 2, 3, 4].map((seconds, i) =>
       row(i, { id: `${seconds} s`, audio: clip(0, seconds) }),

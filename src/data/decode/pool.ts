@@ -35,7 +35,7 @@ export type DecodeReply =
   | { outcome: 'outside-folder'; real: string };
 
 /** One file to look at. */
-export interface ExamineJob extends Pick<DecodeJob, 'path' | 'root' | 'bytes'> {
+export interface ExamineJob extends Pick<DecodeJob, 'path' | 'root' | 'start' | 'end' | 'bytes'> {
   examine: Examination;
 }
 

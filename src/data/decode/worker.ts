@@ -157,7 +157,8 @@ async function examine(job: ExamineJob): Promise<ExamineReply> {
       seconds === undefined
         ? describeDecoded(cutAudio(await decodeBytes(bytes, job.path), part))
         : { seconds };
-    return { outcome: 'examined', ...known, ...(digest && { digest: shortDigest(bytes) }) };
+    // Of a part that was not read alone the bytes are those of the whole file, which say nothing of it.
+    return { outcome: 'examined', ...known, ...(digest && !isPart(part) && { digest: shortDigest(bytes) }) };
   } catch (error) {
     if (error instanceof UndecodableAudio) return { outcome: 'undecodable', detail: error.message };
     throw error;

@@ -3,7 +3,7 @@
 import { WhisperError } from '../../errors.js';
 import { mapInOrder } from '../ahead.js';
 import type { AudioReference, Row, Source } from '../dataset.js';
-import type { Examination, Examined } from '../decode/examine.js';
+import type { Examination } from '../decode/examine.js';
 import { type DecoderPool, decoderPool } from '../decode/pool.js';
 import { loadSamples, sampleRate } from '../decode/samples.js';
 import type { Finding } from './findings.js';
@@ -119,9 +119,8 @@ async function hear(
   decoder: Pick<DecoderPool, 'examine'>,
 ): Promise<Heard> {
   if (!('path' in audio || 'bytes' in audio)) return hearDecoded(audio);
-  const file = 'bytes' in audio ? { bytes: audio.bytes } : { path: audio.path, ...rootOf(audio) };
-  const { outcome, ...reply } = await decoder.examine({ ...file, examine });
-  if ('seconds' in reply) return { examined: 'path' in audio ? part(audio, reply) : reply };
+  const { outcome, ...reply } = await decoder.examine({ ...audio, examine });
+  if ('seconds' in reply) return { examined: reply };
   if ('real' in reply) return { fault: 'missing', detail: `a link out of its folder, to ${reply.real}` };
   return { fault: outcome as 'missing' | 'undecodable', detail: reply.detail };
 }
@@ -131,19 +130,6 @@ async function hearDecoded(audio: AudioReference): Promise<Heard> {
   const loaded = await loadSamples(audio);
   if (!('fault' in loaded)) return { examined: { seconds: loaded.samples.length / sampleRate } };
   return { fault: loaded.fault === 'missing' ? 'missing' : 'undecodable', detail: loaded.detail };
-}
-
-function rootOf({ root }: { root?: string }): { root?: string } {
-  return root === undefined ? {} : { root };
-}
-
-/** Of a part of a file: its own length, and no digest, which would be the whole file's. */
-function part({ start, end }: { start?: number; end?: number }, { digest, ...examined }: Examined): Examined {
-  if (start === undefined && end === undefined) {
-    return { ...examined, ...(digest !== undefined && { digest }) };
-  }
-  const { seconds: whole } = examined;
-  return { ...examined, seconds: Math.max(0, Math.min(end ?? whole, whole) - (start ?? 0)) };
 }
 
 /** Rows that are looked at before training begins. */
