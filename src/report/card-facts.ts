@@ -62,6 +62,12 @@ export function hyperparameters({ options, state, model }: Trainer): Record<stri
     ...(options.maxSteps > 0 ? { training_steps: options.maxSteps } : { num_epochs: options.numTrainEpochs }),
     ...(model.precision !== 'f32' && { mixed_precision_training: model.precision }),
     ...(options.labelSmoothingFactor > 0 && { label_smoothing_factor: options.labelSmoothingFactor }),
+    ...(model.lora && {
+      lora_rank: model.lora.rank,
+      lora_alpha: model.lora.alpha,
+      lora_dropout: model.lora.dropout,
+      lora_target_modules: [model.lora.targetModules].flat().join(', '),
+    }),
     ...(options.freezeEncoder && { frozen: 'encoder' }),
     ...(options.freezeDecoder && { frozen: 'decoder' }),
     ...(model.lora && {

@@ -14,6 +14,7 @@ import {
   reportFiles,
   type Staged,
   stageFiles,
+  staleFiles,
 } from './push-files.js';
 import { TransferReport } from './transfer.js';
 
@@ -160,6 +161,7 @@ export class HubPush implements TrainingListener {
     const { url } = await pushFiles(repository, files, settings, {
       message,
       private: isPrivate,
+      deletions: staleFiles(files),
       // While the model is trained nobody asks how far it is.
       onProgress: (progress) => this.#closing && report.tell(progress),
     });

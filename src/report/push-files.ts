@@ -1,5 +1,6 @@
 // Which files of a run go to the Hub, and a copy of them that stays as it is while they are on their way.
 import { randomBytes } from 'node:crypto';
+import type { Dirent } from 'node:fs';
 import { copyFile, link, mkdir, readdir, rm } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { fileError } from '../errors.js';
@@ -25,7 +26,19 @@ export async function checkpointFiles(folder: string, name: string): Promise<Pus
 
 /** What a run has left in its output folder so far, checkpoints and what is nobody's of the run left out. */
 export async function outputFiles(outputDir: string): Promise<PushFile[]> {
-  return (await filesIn(outputDir)).filter(({ path }) => MODEL.test(path) || RESULTS.test(path));
+  const files = (await filesIn(outputDir)).filter(({ path }) => MODEL.test(path) || RESULTS.test(path));
+  const beside = join(outputDir, 'adapter');
+  return (await exists(beside)) ? [...files, ...(await checkpointFiles(beside, 'adapter'))] : files;
+}
+
+const WHOLE = ['model.safetensors', 'model.safetensors.index.json'];
+const ADAPTER = ['adapter_model.safetensors', 'adapter_config.json'];
+
+/** What an earlier push may have left that others would read instead of these: an adapter, or the weights of a whole model. */
+export function staleFiles(files: readonly PushFile[]): string[] {
+  const has = (names: readonly string[]): boolean => files.some(({ path }) => names.includes(path));
+  if (has(WHOLE) === has(ADAPTER)) return [];
+  return has(WHOLE) ? ADAPTER : WHOLE;
 }
 
 /** The report of a run as far as it goes: card, results, and the event files of a folder in the output folder. */
@@ -70,8 +83,11 @@ export async function stageFiles(outputDir: string, files: readonly PushFile[]):
     for (const { path, from } of files) {
       const to = join(root, path);
       await makeFolder(dirname(to));
-      if (EVENTS.test(path)) await copyFile(from, to);
-      else await link(from, to).catch(() => copyFile(from, to));
+      await (EVENTS.test(path) ? copyFile(from, to) : link(from, to).catch(() => copyFile(from, to))).catch(
+        (cause: unknown) => {
+          throw fileError('copy', from, cause);
+        },
+      );
       staged.push({ path, from: to });
     }
   } catch (error) {
@@ -81,15 +97,23 @@ export async function stageFiles(outputDir: string, files: readonly PushFile[]):
   return { files: staged, release: () => rm(root, { recursive: true, force: true }) };
 }
 
+/** The files of a folder, those in its folders left out. */
 async function filesIn(folder: string): Promise<PushFile[]> {
-  return (await filesUnder(folder)).filter(({ path }) => !path.includes('/'));
+  return pathsOf(await entriesOf(folder, false), folder);
 }
 
-/** All files of a folder and of those in it, links left out, by their paths from `root` on, in order. */
+/** All files of a folder and of those in it, links left out, by their paths from `root` on. */
 async function filesUnder(folder: string, root = folder): Promise<PushFile[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((cause: unknown) => {
+  return pathsOf(await entriesOf(folder, true), root);
+}
+
+async function entriesOf(folder: string, recursive: boolean): Promise<Dirent[]> {
+  return readdir(folder, { recursive, withFileTypes: true }).catch((cause: unknown) => {
     throw fileError('read', folder, cause);
   });
+}
+
+function pathsOf(entries: readonly Dirent[], root: string): PushFile[] {
   return entries
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
