@@ -9,7 +9,7 @@ export interface RandomAccessFile {
   /** Bytes. */
   readonly size: number;
   /**
-   * The bytes from `start` up to `end`, which lies in the file.
+   * The bytes from `start` up to `end`, which lies in the file, in memory of the caller's own.
    *
    * @throws WhisperError `ERR_FILE` naming the file when it cannot be read, or is shorter than it was
    */

@@ -78,7 +78,7 @@ describe('subtitles', () => {
       { reason: 'overlap the one before them', count: 2, line: 4 },
       { reason: 'end before they begin', count: 1, line: 7 },
       { reason: 'say nothing', count: 1, line: 10 },
-      { reason: 'are longer than 10 s', count: 1, line: 13 },
+      { reason: 'last 10 s or longer', count: 1, line: 13 },
       { reason: 'begin before the one before them', count: 1, line: 19 },
     ]);
   });
@@ -136,7 +136,7 @@ describe('long audio with subtitles', () => {
       'talk.es.srt': srt([0.5, 1, 'uno'], [1.1, 1.4, 'dos'], [1.2, 1.5, 'no'], [1.5, 2.5, 'tres']),
       'other.mp3': 'without subtitles',
     });
-    const source = await openDataset(root, { clipSeconds: 1, onNotice: (line) => notices.push(line) });
+    const source = await openDataset(root, { clipSeconds: 1.2, onNotice: (line) => notices.push(line) });
     const rows = (await checkCursors(source)).map(({ row }) => row);
     const path = join(root, 'talk.wav');
     expect(rows).toEqual([

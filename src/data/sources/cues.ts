@@ -111,9 +111,9 @@ function quote(line: string): string {
 
 /**
  * Reads subtitles. Cues that cannot be said in order are left out: those that end before they begin, begin before the one
- * before has ended or say nothing, and those longer than a clip may be.
+ * before has ended or say nothing, and those that no clip can hold.
  *
- * @param longest seconds
+ * @param longest seconds; clips are shorter, as filters of durations are strict
  * @throws WhisperError ERR_DATA naming file and line for what are no subtitles
  */
 export function parseSubtitles(name: string, bytes: Uint8Array, longest: number): Subtitles {
@@ -144,7 +144,7 @@ function faultOf({ start, end, text }: Cue, before: Cue | undefined, longest: nu
   if (before && start < before.start) return 'begin before the one before them';
   // Times are rounded: a frame of a film lasts 0.04 s.
   if (before && start < before.end - 0.05) return 'overlap the one before them';
-  if (end - start > longest) return `are longer than ${longest} s`;
+  if (end - start >= longest) return `last ${longest} s or longer`;
   return undefined;
 }
 
@@ -156,7 +156,7 @@ export function joinCues(cues: readonly Cue[], longest: number): Cue[][] {
   const clips: Cue[][] = [];
   for (const cue of cues) {
     const clip = clips.at(-1);
-    const fits = clip && cue.end - clip[0]!.start <= longest && cue.start - clip.at(-1)!.end <= longestGap;
+    const fits = clip && cue.end - clip[0]!.start < longest && cue.start - clip.at(-1)!.end <= longestGap;
     if (fits) clip.push(cue);
     else clips.push([cue]);
   }

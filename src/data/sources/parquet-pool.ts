@@ -47,7 +47,9 @@ export async function decodeRows(
     try {
       if (!(start >= 0 && start <= end && end <= file.size))
         throw new Error(`it should lie at bytes ${start} to ${end} of ${file.size}`);
-      const bytes = (await file.read(start, end)).slice().buffer;
+      const read = await file.read(start, end);
+      // Memory that is these bytes' alone is handed over, and not copied.
+      const bytes = (read.byteLength === read.buffer.byteLength ? read : read.slice()).buffer as ArrayBuffer;
       mine.postMessage({ id, bytes } satisfies RangeReply, [bytes]);
     } catch (error) {
       failure ??= { error };

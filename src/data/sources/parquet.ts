@@ -1,6 +1,6 @@
 // Parquet files of Hugging Face datasets: compressed audio and text in row groups, of which one is in memory at a time,
 // and the next one on its way. Format: parquet.apache.org/docs/file-format
-import { type FileMetaData, parquetMetadataAsync, type RowGroup } from 'hyparquet';
+import { type FileMetaData, parquetMetadataAsync } from 'hyparquet';
 import { WhisperError } from '../../errors.js';
 import type { RandomAccessFile } from '../../files/random-access.js';
 import { mapInOrder } from '../ahead.js';
@@ -9,23 +9,12 @@ import { type Columns, selectionOf, textsOf } from './columns.js';
 import { type DataFiles, folderOf, nameOf } from './files.js';
 import type { Format } from './format.js';
 import { type ParquetColumns, parquetColumns } from './parquet-columns.js';
+import { type Piece, piecesOf } from './parquet-pieces.js';
 import { decodeRows } from './parquet-pool.js';
 import type { ParquetReply } from './parquet-worker.js';
 import { findShards, joinShards } from './shards.js';
 
-/** A row group larger than this is read in pieces, where the file has an index of its pages. */
-const pieceBytes = 64 * 1024 * 1024;
-/** Without an index a row group is read whole, and a larger one is refused. */
-const largestGroup = 1024 ** 3;
-
 type Place = { rowGroup: number; row: number };
-
-/** Rows of a row group that are decoded at once. */
-interface Piece {
-  rowGroup: number;
-  from: number;
-  to: number;
-}
 
 interface Footer {
   metadata: FileMetaData;
@@ -70,28 +59,6 @@ function onlyColumns(metadata: FileMetaData, columns: readonly string[]): FileMe
   return { ...metadata, row_groups, key_value_metadata: [] };
 }
 
-/** The rows of a row group in pieces that fit in memory. */
-function piecesOf(name: string, group: RowGroup, rowGroup: number): Piece[] {
-  const rows = Number(group.num_rows);
-  const bytes = group.columns.reduce(
-    (sum, { meta_data: meta }) => sum + Number(meta!.total_uncompressed_size),
-    0,
-  );
-  const indexed = group.columns.every((chunk) => chunk.offset_index_offset && chunk.offset_index_length);
-  if (!indexed && bytes > largestGroup) {
-    const size = (bytes / 1024 ** 3).toFixed(1);
-    throw new WhisperError(
-      'ERR_DATA',
-      `${name}: row group ${rowGroup} has ${size} GiB and no index of its pages: write it with smaller row groups, of 100 rows`,
-    );
-  }
-  const count = indexed && bytes > pieceBytes ? Math.ceil((rows * pieceBytes) / bytes) : rows;
-  const pieces: Piece[] = [];
-  for (let from = 0; from < rows; from += count)
-    pieces.push({ rowGroup, from, to: Math.min(rows, from + count) });
-  return pieces;
-}
-
 /**
  * A source of the rows of one file.
  *
@@ -127,6 +94,22 @@ export function parquetSource(files: DataFiles, path: string, wanted: Columns): 
     );
   };
 
+  const inGroup = (cause: unknown, rowGroup: number): WhisperError => {
+    if (cause instanceof WhisperError) return cause;
+    const { message } = cause as Error;
+    return new WhisperError('ERR_DATA', `${name}: row group ${rowGroup} cannot be read: ${message}`, {
+      cause,
+    });
+  };
+
+  const piecesIn = (file: RandomAccessFile, { metadata }: Footer, rowGroup: number): Promise<Piece[]> => {
+    const group = metadata.row_groups[rowGroup];
+    if (!group) throw cursorError(name, `it has no row group ${rowGroup}`);
+    return piecesOf(file, group, rowGroup).catch((cause) => {
+      throw inGroup(cause, rowGroup);
+    });
+  };
+
   const decode = async (file: RandomAccessFile, { metadata, columns }: Footer, piece: Piece) => {
     const group = metadata.row_groups[piece.rowGroup]!;
     const job = {
@@ -137,12 +120,7 @@ export function parquetSource(files: DataFiles, path: string, wanted: Columns): 
       audio: columns.audio,
     };
     const reply = await decodeRows(file, job).catch((cause) => {
-      if (cause instanceof WhisperError) throw cause;
-      throw new WhisperError(
-        'ERR_DATA',
-        `${name}: row group ${piece.rowGroup} cannot be read: ${(cause as Error).message}`,
-        { cause },
-      );
+      throw inGroup(cause, piece.rowGroup);
     });
     return async (row: number): Promise<Positioned> => {
       const i = row - piece.from;
@@ -197,11 +175,11 @@ export function parquetSource(files: DataFiles, path: string, wanted: Columns): 
         const start = cursor == null ? { rowGroup: 0, row: 0 } : placeOf(footer, cursor);
         async function* pieces(): AsyncGenerator<Piece, void, void> {
           for (let g = start.rowGroup; g < groups.length; g++) {
-            const all = piecesOf(name, groups[g]!, g);
+            const all = await piecesIn(file, footer, g);
             yield* g === start.rowGroup ? all.filter(({ to }) => to > start.row) : all;
           }
         }
-        const decoded = mapInOrder(pieces(), 2, async (piece) => ({
+        const decoded = mapInOrder(pieces(), 1, async (piece) => ({
           piece,
           rowOf: await decode(file, footer, piece),
         }));
@@ -218,9 +196,7 @@ export function parquetSource(files: DataFiles, path: string, wanted: Columns): 
         const rows: Positioned[] = [];
         const places = cursors.map((cursor) => placeOf(footer, cursor));
         for (const rowGroup of new Set(places.map((place) => place.rowGroup))) {
-          const group = footer.metadata.row_groups[rowGroup];
-          if (!group) throw cursorError(name, `it has no row group ${rowGroup}`);
-          for (const piece of piecesOf(name, group, rowGroup)) {
+          for (const piece of await piecesIn(file, footer, rowGroup)) {
             const mine = places.flatMap((place, i) =>
               place.rowGroup === rowGroup && place.row >= piece.from && place.row < piece.to ? [i] : [],
             );
