@@ -110,6 +110,8 @@ export interface Selection {
   prompt?: string | undefined;
   /** As `20GB`. */
   cacheSize?: string | undefined;
+  /** Clips that are cut from long audio are shorter; default: what the model hears at once. */
+  clipSeconds?: number | undefined;
   /** Splits that are named together give a row in turn, and as many of each. */
   alternate?: boolean | undefined;
   wholeRounds?: boolean | undefined;
@@ -125,7 +127,8 @@ export async function openSplit(
   selection: Selection,
   invocation?: Pick<Invocation<typeof hubOptions>, 'options' | 'terminal' | 'signal'>,
 ): Promise<Source> {
-  const { config, text, audio, language, task, prompt, cacheSize, alternate, wholeRounds } = selection;
+  const { config, text, audio, language, task, prompt, cacheSize, clipSeconds, alternate, wholeRounds } =
+    selection;
   const terminal = invocation?.terminal;
   const progress = terminal && new TransferReports(terminal);
   const options = {
@@ -138,6 +141,7 @@ export async function openSplit(
     taskColumn: task,
     promptColumn: prompt,
     cacheSize: cacheSize === undefined ? undefined : parseBytes(cacheSize),
+    clipSeconds,
     // A folder needs no token, whatever the flags say.
     hub:
       invocation && !(await exists(name)) ? hubOverrides(invocation.options, invocation.terminal) : undefined,

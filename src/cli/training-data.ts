@@ -15,7 +15,13 @@ import { openEntry, openSplit, type Selection } from './model.js';
 /** A command with the options of train. */
 export type DataInvocation = Pick<Invocation<typeof hubOptions>, 'terminal' | 'signal'> & {
   options: Values<typeof datasetOptions> &
-    Values<typeof hubOptions> & { seed: number; streaming: boolean; maxSteps: number; compat: Compat };
+    Values<typeof hubOptions> & {
+      seed: number;
+      streaming: boolean;
+      maxSteps: number;
+      maxDurationInSeconds: number;
+      compat: Compat;
+    };
 };
 
 /**
@@ -25,10 +31,10 @@ export type DataInvocation = Pick<Invocation<typeof hubOptions>, 'terminal' | 's
  */
 export async function openTraining(invocation: DataInvocation): Promise<Source> {
   const { datasetMixture, trainSplitName, seed, maxTrainSamples } = invocation.options;
-  const selection = selectionOf(invocation);
+  const selection = trainingSelection(invocation);
   const source =
     datasetMixture === undefined
-      ? await openNamed(trainSplitName, invocation)
+      ? await openNamed(trainSplitName, selection, invocation)
       : await openMixture(datasetMixture, (entry) => openEntry(entry, selection, invocation), seed);
   checkLength(source, invocation);
   return first(source, maxTrainSamples);
@@ -51,8 +57,8 @@ async function first(source: Source, rows: number | undefined): Promise<Source> 
 /** The same, each data set of a mixture by itself. */
 export async function openTrainingParts(invocation: DataInvocation): Promise<Source[]> {
   const { datasetMixture, trainSplitName } = invocation.options;
-  if (datasetMixture === undefined) return [await openNamed(trainSplitName, invocation)];
-  const selection = selectionOf(invocation);
+  const selection = trainingSelection(invocation);
+  if (datasetMixture === undefined) return [await openNamed(trainSplitName, selection, invocation)];
   const mixture = await readMixture(datasetMixture);
   const entries = await openEntries(mixture, (entry) => openEntry(entry, selection, invocation));
   return entries.map(({ source }) => source);
@@ -61,7 +67,7 @@ export async function openTrainingParts(invocation: DataInvocation): Promise<Sou
 /** Opens the split to evaluate on. */
 export async function openEvaluation(invocation: DataInvocation): Promise<Source> {
   const { evalSplitName, maxEvalSamples } = invocation.options;
-  return first(await openNamed(evalSplitName, invocation), maxEvalSamples);
+  return first(await openNamed(evalSplitName, selectionOf(invocation), invocation), maxEvalSamples);
 }
 
 /** Opens the sets that are evaluated beside it, by their labels. */
@@ -84,11 +90,16 @@ export async function namesOf({
   return (await readMixture(mixture)).datasets.map(({ name }) => name);
 }
 
-async function openNamed(split: string, invocation: DataInvocation): Promise<Source> {
+async function openNamed(split: string, selection: Selection, invocation: DataInvocation): Promise<Source> {
   const { datasetName, datasetMixture } = invocation.options;
-  if (datasetName !== undefined) return openSplit(datasetName, split, selectionOf(invocation), invocation);
+  if (datasetName !== undefined) return openSplit(datasetName, split, selection, invocation);
   const why = datasetMixture === undefined ? '' : ': the evaluation set is not mixed';
   throw new WhisperError('ERR_INVALID_ARGUMENT', `--dataset_name is required${why}`);
+}
+
+/** Clips that training would drop for their length are not cut in the first place. */
+function trainingSelection(invocation: DataInvocation): Selection {
+  return { ...selectionOf(invocation), clipSeconds: invocation.options.maxDurationInSeconds };
 }
 
 function selectionOf({ options }: DataInvocation): Selection {

@@ -2,11 +2,15 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parquetMetadataAsync } from 'hyparquet';
 import { describe, expect, it } from 'vitest';
 import type { Cursor } from '../../src/data/dataset.js';
 import { openDataset } from '../../src/data/sources/index.js';
+import { piecesOf } from '../../src/data/sources/parquet-pieces.js';
+import { decodeRows } from '../../src/data/sources/parquet-pool.js';
 import { globPattern, shardsByName } from '../../src/data/sources/shards.js';
 import { WhisperError } from '../../src/errors.js';
+import type { RandomAccessFile } from '../../src/files/random-access.js';
 import { folder } from './signal.js';
 import { checkCursors, clips, contents, parquetFile, read, texts, written } from './tables.js';
 
@@ -89,6 +93,51 @@ function damagedFooter(bytes: Uint8Array): Uint8Array {
   const footer = bytes.length - 8 - new DataView(bytes.buffer).getUint32(bytes.length - 8, true);
   return bytes.fill(0, footer, footer + 20);
 }
+
+describe('a large row group', () => {
+  const metadataOf = async (bytes: Uint8Array) => parquetMetadataAsync(bytes.slice().buffer as ArrayBuffer);
+  const inMemory = (bytes: Uint8Array): RandomAccessFile => ({
+    name: 'x.parquet',
+    size: bytes.length,
+    read: async (start, end) => bytes.slice(start, end),
+    close: async () => {},
+  });
+
+  it('is read by its pages, each once', async () => {
+    const rows = clips(40);
+    const bytes = parquetFile(rows, { rowGroupSize: 40, pageSize: 400 });
+    const [group] = (await metadataOf(bytes)).row_groups;
+    const pieces = await piecesOf(inMemory(bytes), group!, 0, 1000);
+    expect(pieces.length).toBeGreaterThan(3);
+    expect(pieces[0]!.from).toBe(0);
+    expect(pieces.at(-1)!.to).toBe(40);
+    for (const [i, { from, to }] of pieces.slice(1).entries()) {
+      expect(from).toBe(pieces[i]!.to);
+      expect(to).toBeGreaterThan(from);
+    }
+    const metadata = await metadataOf(bytes);
+    const found: unknown[] = [];
+    for (const { from, to } of pieces) {
+      const job = { metadata, rowStart: from, rowEnd: to, columns: ['audio', 'sentence'], audio: 'audio' };
+      const reply = await decodeRows(inMemory(bytes), job);
+      for (const { audio, values } of reply.rows) {
+        const { start, end } = audio as { start: number; end: number };
+        found.push({ bytes: [...new Uint8Array(reply.bytes, start, end - start)], text: values.sentence });
+      }
+    }
+    expect(found).toEqual(written(rows));
+  });
+
+  it('without an index is read whole, and refused when it is too large for that', async () => {
+    const bytes = parquetFile(clips(40), { rowGroupSize: 40, pageSize: 400, offsetIndex: false });
+    const [group] = (await metadataOf(bytes)).row_groups;
+    expect(await piecesOf(inMemory(bytes), group!, 0, 1000)).toEqual([{ rowGroup: 0, from: 0, to: 40 }]);
+    group!.columns[0]!.meta_data!.total_uncompressed_size = 3n * 2n ** 30n;
+    await expect(piecesOf(inMemory(bytes), group!, 7)).rejects.toThrow(
+      'x.parquet: row group 7 has 3.0 GiB and cannot be read in parts: write it with smaller row groups, of 100 rows',
+    );
+  });
+});
 
 describe('bad parquet files', () => {
   const good = () => parquetFile(clips(3));

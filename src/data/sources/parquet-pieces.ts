@@ -38,16 +38,21 @@ async function pagesOf(file: RandomAccessFile, chunk: ColumnChunk) {
 }
 
 /** The rows at which pieces begin. */
-async function startsOf(file: RandomAccessFile, group: RowGroup, bytes: number): Promise<number[]> {
-  if (bytes <= pieceBytes) return [0];
+async function startsOf(
+  file: RandomAccessFile,
+  group: RowGroup,
+  bytes: number,
+  most: number,
+): Promise<number[]> {
+  if (bytes <= most) return [0];
   const indexed = group.columns.every((chunk) => chunk.offset_index_offset && chunk.offset_index_length);
   const largest = group.columns.reduce((a, b) => (bytesOf(a) >= bytesOf(b) ? a : b));
-  const pages = indexed && dictionaryBytes(largest) < pieceBytes ? await pagesOf(file, largest) : undefined;
+  const pages = indexed && dictionaryBytes(largest) < most ? await pagesOf(file, largest) : undefined;
   const starts = [0];
   let read = 0;
   for (const page of pages ?? []) {
-    if (read >= pieceBytes) starts.push(page.row);
-    if (read >= pieceBytes) read = 0;
+    if (read >= most) starts.push(page.row);
+    if (read >= most) read = 0;
     read += page.bytes;
   }
   return starts;
@@ -56,12 +61,18 @@ async function startsOf(file: RandomAccessFile, group: RowGroup, bytes: number):
 /**
  * The rows of a row group in pieces that fit in memory.
  *
+ * @param most bytes of a piece, but for those of one page
  * @throws WhisperError ERR_DATA naming the row group, where one cannot be read in pieces and is too large to be read whole
  */
-export async function piecesOf(file: RandomAccessFile, group: RowGroup, rowGroup: number): Promise<Piece[]> {
+export async function piecesOf(
+  file: RandomAccessFile,
+  group: RowGroup,
+  rowGroup: number,
+  most = pieceBytes,
+): Promise<Piece[]> {
   const rows = Number(group.num_rows);
   const bytes = group.columns.reduce((sum, chunk) => sum + bytesOf(chunk), 0);
-  const starts = await startsOf(file, group, bytes);
+  const starts = await startsOf(file, group, bytes, most);
   if (starts.length === 1 && bytes > largestPiece) {
     const size = (bytes / 1024 ** 3).toFixed(1);
     throw new WhisperError(
