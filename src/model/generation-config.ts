@@ -92,8 +92,15 @@ export function completeGenerationConfig(
 /**
  * Makes a language and task what `generate` does when it is told neither. A language that Whisper does not know is
  * written as its token, which is how transformers finds it.
+ *
+ * @throws WhisperError `ERR_INVALID_ARGUMENT` for a language that is not known
  */
-export function setLanguage(generation: GenerationConfig, code: string, task: string): void {
+export function setLanguage(
+  { generation, tokenizer }: { generation: GenerationConfig; tokenizer: WhisperTokenizer },
+  language: string,
+  task: string,
+): void {
+  const code = tokenizer.languageCode(language);
   generation.language = LANGUAGES.has(code) ? code : `<|${code}|>`;
   generation.task = task;
   // transformers refuses a language beside the older way of forcing one.

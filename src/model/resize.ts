@@ -1,7 +1,6 @@
 // A larger vocabulary: tokens and languages that a model does not have yet, behind those that it has.
 import { WhisperError } from '../errors.js';
 import type { NativeNewTokens } from '../native.js';
-import { languageCode } from '../processor/languages.js';
 import type { WhisperTokenizer } from '../processor/tokenizer.js';
 import type { ModelConfig } from './config.js';
 
@@ -85,7 +84,7 @@ function newLanguage(given: string, tokenizer: WhisperTokenizer): { code: string
   if (tokenizer.languages.has(code)) throw refused(`the model has the language ${code} already`);
   return {
     code,
-    like: like === undefined ? -1 : tokenizer.languageToken(languageCode(like, tokenizer.languages)),
+    like: like === undefined ? -1 : tokenizer.languageToken(like),
   };
 }
 

@@ -251,7 +251,7 @@ export class WhisperTokenizer {
    * any of an English-only model.
    */
   languageToken(language: string): number {
-    const code = languageCode(language, this.languages);
+    const code = this.languageCode(language);
     if (!this.isMultilingual) {
       throw new WhisperError(
         'ERR_INVALID_ARGUMENT',
@@ -266,6 +266,15 @@ export class WhisperTokenizer {
       );
     }
     return id;
+  }
+
+  /**
+   * The code of a language given by name, code or alias, of those that Whisper or this vocabulary knows.
+   *
+   * @throws WhisperError `ERR_INVALID_ARGUMENT` for an unknown one
+   */
+  languageCode(language: string): string {
+    return languageCode(language, this.languages);
   }
 
   /** Identifier of a token by its name (`<|en|>`) or its spelling in the byte-level alphabet (`Ġthe`). */

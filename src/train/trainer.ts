@@ -11,7 +11,6 @@ import { writeFiles } from '../model/checkpoint.js';
 import { setLanguage } from '../model/generation-config.js';
 import { countParameters } from '../model/parameters.js';
 import type { Whisper } from '../model/whisper.js';
-import { languageCode } from '../processor/languages.js';
 import { type TrainingArguments, trainingArguments } from './arguments.js';
 import { evaluatesAfter, logsAfter, savesAfter } from './cadence.js';
 import { Checkpoints } from './checkpoints.js';
@@ -226,8 +225,7 @@ export class Trainer {
   async #open(): Promise<SavedRun | undefined> {
     const { language, task } = this.options;
     // What decoding will need to know of the language is saved with the model.
-    if (language !== undefined)
-      setLanguage(this.model.generation, languageCode(language, this.model.tokenizer.languages), task);
+    if (language !== undefined) setLanguage(this.model, language, task);
     const saved = await this.#checkpoints.open();
     if (saved) {
       checkKind(this.#checkpoints.last!.path, saved.kind, this.#kind);
