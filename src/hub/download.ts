@@ -44,24 +44,25 @@ export async function downloadFiles(
   settings: HubSettings,
   { onProgress, signal }: DownloadOptions = {},
 ): Promise<string> {
-  const { repository: found, commit } = await resolveRepository(repository, settings, { signal });
+  const { repository: found, commit, fromCache } = await resolveRepository(repository, settings, { signal });
   // Under the name that was asked for, as Python does: offline nobody knows of a rename.
   const folder = snapshotFolder(repository, commit, settings);
-  const listed = settings.offline ? undefined : await listOrUseCache(found, folder, settings, signal);
+  const listed = fromCache ? undefined : await listOrUseCache(found, folder, settings, signal);
   if (!listed) {
     const cached = new Set(await filesUnder(folder));
     if ([...cached].some((path) => wanted(path, cached))) return folder;
     throw new HubError(
       `cannot find the files of ${describeRepository(repository)}: ${settings.cacheDir} has none of those that are needed, ` +
-        'and the Hub is not asked offline',
+        `and the Hub ${settings.offline ? 'is not asked offline' : 'cannot be reached'}`,
     );
   }
   const paths = new Set(listed.map(({ path }) => path));
   const files = listed.filter(({ path }) => wanted(path, paths));
   try {
     await makeFolder(folder);
-    await writeReference(repository, commit, settings);
     await download({ repository, found, folder, files, settings, onProgress, signal });
+    // Last: until then the revision is, offline, what it was before.
+    await writeReference(repository, commit, settings);
   } catch (cause) {
     if (cause instanceof WhisperError) throw cause;
     throw fileError('write to the cache', settings.cacheDir, cause);
@@ -86,6 +87,7 @@ async function listOrUseCache(
     );
   } catch (error) {
     if (!cached || !(error instanceof HubError) || !error.unreachable) throw error;
+    settings.notice?.(`${error.message}: using those that the cache has`);
     return undefined;
   }
 }

@@ -67,7 +67,7 @@ function explain(response: Response, said: string, subject: Subject, settings: H
   const code = response.headers.get('x-error-code');
   const cannot = `cannot ${subject.doing}`;
   const make = `make one at ${endpoint}/settings/tokens`;
-  if (status === 401 && (said.startsWith('Invalid credentials') || writes)) {
+  if (status === 401 && (/^Invalid credentials|expired/.test(said) || writes)) {
     return token === undefined
       ? `${cannot}: the Hub wants a token with the right to write: ${make} and ${GIVE}`
       : `${cannot}: the Hub does not know the token: ${make} and ${GIVE}`;

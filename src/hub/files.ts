@@ -2,7 +2,7 @@
 import { listFiles as libraryListFiles } from '@huggingface/hub';
 import { cachedCommit } from './cache.js';
 import { HubError, type Subject } from './errors.js';
-import { apiPath, describeRepository, isCommit, type Repository } from './repository.js';
+import { apiPath, describeRepository, isCommit, parseRepository, type Repository } from './repository.js';
 import { libraryFetch, requestJson } from './request.js';
 import type { HubSettings } from './settings.js';
 
@@ -22,6 +22,8 @@ export interface Resolved {
   /** Under the name it has now, with the commit as its revision. */
   repository: Repository;
   commit: string;
+  /** Whether that is what the cache says, and the Hub was not asked or did not answer. */
+  fromCache: boolean;
 }
 
 interface Calling {
@@ -40,14 +42,15 @@ export async function resolveRepository(
   { signal }: Calling = {},
 ): Promise<Resolved> {
   const { revision = 'main' } = repository;
-  const pinned = (commit: string, id = repository.id) => ({
+  const pinned = (commit: string, fromCache: boolean, id = repository.id) => ({
     repository: { ...repository, id, revision: commit },
     commit,
+    fromCache,
   });
   const cached = await cachedCommit(repository, settings);
   const name = describeRepository(repository);
   if (settings.offline) {
-    if (cached !== undefined) return pinned(cached);
+    if (cached !== undefined) return pinned(cached, true);
     throw new HubError(
       `cannot find ${name} (${revision}): offline mode is on (HF_HUB_OFFLINE), and ${settings.cacheDir} does not have it`,
     );
@@ -65,10 +68,9 @@ export async function resolveRepository(
     );
     if (!isCommit(found.sha))
       throw new HubError(`cannot find ${name}: ${settings.endpoint} names no commit for ${revision}`);
-    if (found.id !== undefined && found.id !== repository.id) {
-      settings.notice?.(`${name} is now called ${found.id}`);
-    }
-    return pinned(found.sha, found.id);
+    const id = parseRepository(found.id ?? '', repository.type)?.id ?? repository.id;
+    if (id !== repository.id) settings.notice?.(`${name} is now called ${id}`);
+    return pinned(found.sha, false, id);
   } catch (error) {
     if (!(error instanceof HubError)) throw error;
     if (error.reason === 'RevisionNotFound') throw await withRevisions(error, repository, settings, signal);
@@ -76,7 +78,7 @@ export async function resolveRepository(
     settings.notice?.(
       `${error.message}: using what the cache has of ${revision}, commit ${cached.slice(0, 7)}`,
     );
-    return pinned(cached);
+    return pinned(cached, true);
   }
 }
 
@@ -132,9 +134,13 @@ export async function listFiles(
   const files: HubFile[] = [];
   for await (const { type, path, size, oid, lfs } of entries) {
     if (type !== 'file') continue;
-    if (!isInside(path))
-      throw new HubError(`cannot ${subject.doing}: it names a file ${JSON.stringify(path)}`);
-    files.push({ path, size: lfs?.size ?? size, etag: (lfs?.oid ?? oid ?? '').replace(/^sha256:/, '') });
+    const etag = (lfs?.oid ?? oid ?? '').replace(/^sha256:/, '');
+    // Both become parts of paths on this machine.
+    if (!isInside(path) || !/^[\w-]+$/.test(etag)) {
+      const [file, tag] = [JSON.stringify(path), JSON.stringify(etag)];
+      throw new HubError(`cannot ${subject.doing}: it names a file ${file} with the ETag ${tag}`);
+    }
+    files.push({ path, size: lfs?.size ?? size, etag });
   }
   return files;
 }

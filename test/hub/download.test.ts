@@ -22,6 +22,7 @@ import {
   type Progress,
   resolveRepository,
 } from '../../src/hub/index.js';
+import type { StoredFile } from '../helpers/hub/repository.js';
 import { type Fault, type Hub, startHub } from '../helpers/hub-server.js';
 
 const noise = (length: number) =>
@@ -227,6 +228,15 @@ describe('a download that broke off', () => {
     expect(readFileSync(join(folder, 'model.safetensors')).equals(weights)).toBe(true);
   });
 
+  it('leaves the revision, offline, what it was before', async () => {
+    const folder = await download();
+    hub.repository('some/model').commit({ 'model.safetensors': weights.subarray(1) });
+    hub.faults.push({ kind: 'status', status: 500, on: STORAGE, times: 99 });
+    await expect(download()).rejects.toThrow(/answered 500/);
+    const offline = hub.settings(cache, { offline: true });
+    expect(await downloadFiles(model, () => true, offline)).toBe(folder);
+  });
+
   it('is kept when it is cancelled, and its progress goes on from there', async () => {
     const stop = new AbortController();
     hub.faults.push({ kind: 'trickle', bytes: 10_000, on: STORAGE });
@@ -297,7 +307,12 @@ it('pages of a long list of files are read to the end, and odd names too', async
 
 it('a repository cannot write outside of its snapshot', async () => {
   hub.repository('some/model').commit({ '../../escape.txt': 'x' });
-  await expect(download()).rejects.toThrow(/it names a file "\.\.\/\.\.\/escape\.txt"$/);
+  await expect(download()).rejects.toThrow(/it names a file "\.\.\/\.\.\/escape\.txt" with the ETag "\w+"$/);
+  const { commits } = hub.repository('some/model');
+  const files = commits[0]!.files as Map<string, StoredFile>;
+  files.set('x', { ...files.get('config.json')!, oid: '../../x' });
+  const first = downloadFiles({ ...model, revision: commits[0]!.id }, () => true, hub.settings(cache));
+  await expect(first).rejects.toThrow(/it names a file "x" with the ETag "\.\.\/\.\.\/x"$/);
 });
 
 describe('a read by ranges', () => {
