@@ -71,7 +71,7 @@ export const preflightCommand: Command<typeof options> = {
 function optional<O extends Options>(options: O): O {
   const free = Object.entries(options).map(([name, option]): [string, Option] => [
     name,
-    { ...option, required: false },
+    option.required ? { ...option, required: false, default: undefined } : option,
   ]);
   return Object.fromEntries(free) as O;
 }
