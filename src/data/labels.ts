@@ -59,22 +59,30 @@ function ownLanguage(language: string, tokenizer: WhisperTokenizer): string | un
  * @throws WhisperError `ERR_INVALID_ARGUMENT` for one that is not known
  */
 export function localeLanguage(language: string, own?: ReadonlyMap<string, unknown>): string {
-  const [first = ''] = language.split(/[-_]/);
-  if (first === language) return languageCode(language, own);
   try {
-    return languageCode(first, own);
-  } catch {
-    // The message names the whole of it.
     return languageCode(language, own);
+  } catch (error) {
+    const [first = ''] = language.split(/[-_]/);
+    try {
+      return languageCode(first, own);
+    } catch {
+      // The message names the whole of it.
+      throw error;
+    }
   }
 }
 
 /** Languages whose sentences are not parted by a space. */
 const UNSPACED = new Set(['zh', 'ja', 'yue']);
 
-/** What stands between two texts of a language that follow each other. */
-export function separator(language: string | undefined, own?: ReadonlyMap<string, unknown>): string {
-  return language !== undefined && UNSPACED.has(localeLanguage(language, own)) ? '' : ' ';
+/** What stands between two texts of a language that follow each other; a space, where Whisper does not know it. */
+export function separator(language: string | undefined): string {
+  if (language === undefined) return ' ';
+  try {
+    return UNSPACED.has(localeLanguage(language)) ? '' : ' ';
+  } catch {
+    return ' ';
+  }
 }
 
 /**
@@ -96,7 +104,7 @@ export function labelsOf(
       // What is silent has no times: nothing is said at any.
       const timed = row.text.trim() !== '' && draws.for('timestamps').uniform() < timestamps;
       if (!timed) return tokenizer.labels(row.text, spoken);
-      const text = timedText(tokenizer, row, seconds, separator(spoken.language, tokenizer.languages));
+      const text = timedText(tokenizer, row, seconds, separator(spoken.language));
       return [...tokenizer.promptTokens({ ...spoken, timestamps: true }), ...text, tokenizer.eot];
     },
     prompt(row, { draws }, most) {

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Row, TimedText } from '../../src/data/dataset.js';
 import { RowDraws } from '../../src/data/draws.js';
-import { type LabelOptions, labelsOf, spokenIn } from '../../src/data/labels.js';
+import { type LabelOptions, labelsOf, localeLanguage, spokenIn } from '../../src/data/labels.js';
 import { WhisperTokenizer } from '../../src/processor/tokenizer.js';
 import { folderOf, golden, tokenNames } from '../processor/tokenizer-folders.js';
 
@@ -51,6 +51,8 @@ describe('the language and the task of a row', () => {
     ]) {
       expect(spokenIn(row({ language: locale }), tokenizer, {}).language).toBe(code);
     }
+    // The whole goes first: a language that was added may be called so.
+    expect(localeLanguage('es-EX', new Map([['es-ex', 7]]))).toBe('es-ex');
     expect(spokenIn(row({ language: 'haitian creole' }), tokenizer, {}).language).toBe('ht');
   });
 

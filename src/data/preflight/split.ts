@@ -129,7 +129,7 @@ export class SplitCheck {
     let language: string | undefined;
     let known = true;
     try {
-      language = named === undefined ? undefined : localeLanguage(named);
+      language = named === undefined ? undefined : localeLanguage(named, tokenizer?.languages);
       if (tokenizer) spokenIn(row, tokenizer, labels);
     } catch (error) {
       if (!(error instanceof WhisperError)) throw error;
@@ -151,7 +151,8 @@ export class SplitCheck {
     const digest = shortDigest(basicNormalizer(text).trim());
     this.#texts.add(digest);
     if (this.#against?.texts.has(digest)) this.findings.add('text-in-both', id, quoted(text));
-    if (language === undefined) return;
+    // Of languages that were added to a model nobody knows how they are written.
+    if (language === undefined || !LANGUAGES.has(language)) return;
     const { letters, usual } = countLetters(text, language);
     // A word or two of another script may stand in any text.
     if (letters < 4 || usual >= letters / 2) return;
