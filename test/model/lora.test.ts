@@ -139,8 +139,11 @@ describe('adapters', () => {
   });
 
   it('learn by the slope of the loss, with dropout', async () => {
-    const slope = await slopeAlong({ ...everywhere, dropout: 0.3 }, { dropout: 0.1, activationDropout: 0.1 });
-    expect(Math.abs(slope - 1)).toBeLessThan(0.02);
+    const slope = await slopeAlong(
+      { ...everywhere, scale: 3, dropout: 0.5 },
+      { dropout: 0.1, activationDropout: 0.1 },
+    );
+    expect(Math.abs(slope - 1)).toBeLessThan(0.003);
   });
 
   it.each(small.precisions)('leave everything else as it is, in %s', async (precision) => {
@@ -241,13 +244,13 @@ describe('adapters', () => {
 async function slopeAlong(lora: NativeLora, options: object): Promise<number> {
   const losses: number[] = [];
   let norm = 0;
-  const rate = 2e-4;
+  const rate = 1e-5;
   for (const step of [0, rate]) {
     const model = await opens(lora, 'f32', small.dims);
     await model.initialise('fan_in', 5);
     await model.initialiseAdapters(6);
     await model.prepareTraining({ ...options, optimizer: 'sgd', seed: 9 });
-    const micro = { scales: Float32Array.of(1), encoderRate: 0.05, decoderRate: 0.05, maxGradNorm: 0 };
+    const micro = { scales: Float32Array.of(1), encoderRate: 0.01, decoderRate: 0.01, maxGradNorm: 0 };
     for (let i = 0; i < 3; i++) await model.step([small.batches[0]!], micro);
     const state = join(folder, 'before.safetensors');
     await model.saveOptimizer(state);
