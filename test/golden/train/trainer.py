@@ -21,7 +21,7 @@ from log_mel import log_mel  # noqa: E402
 folder = Path(sys.argv[1])
 data = json.loads((folder / "rows.json").read_text())
 rows = data["rows"]
-hyper = {"steps": 200, "batch": 4, "learningRate": 5e-4, "warmup": 20, "weightDecay": 0.01}
+hyper = {"steps": 200, "batch": 4, "learningRate": 1e-4, "warmup": 20, "weightDecay": 0.01}
 
 
 class InOrder(Seq2SeqTrainer):
