@@ -7,6 +7,8 @@ export default defineConfig({
     globalSetup: ['test/helpers/build.ts'],
     reporters: ['default', './test/helpers/reporter.ts'],
     pool: 'forks',
+    // All cores: files mostly wait for processes that start, and there is nothing else to be responsive for.
+    maxWorkers: '100%',
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Nothing asks the real Hub, or knows who runs the tests: a test of the Hub names its own server.

@@ -114,9 +114,9 @@ describe('weights', () => {
     expect(await weightFiles(folder)).toEqual([join(folder, 'model.safetensors')]);
   });
 
-  it('in a pickle are not read', async () => {
+  it('in a pickle are no safetensors: they are converted first', async () => {
     writeFileSync(join(folder, 'pytorch_model.bin'), '');
-    await expect(weightFiles(folder)).rejects.toThrow(/has only pytorch_model\.bin: convert it/);
+    await expect(weightFiles(folder)).rejects.toThrow(/has no model\.safetensors/);
   });
 });
 
