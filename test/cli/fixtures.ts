@@ -21,8 +21,12 @@ export function editJson(path: string, changes: Record<string, unknown>): void {
   writeFileSync(path, JSON.stringify({ ...content, ...changes }));
 }
 
-/** The quickstart's tokenizer on a model of width 32 with one layer each and windows of one second. */
-export async function makeModel(folder: string, seed = 1): Promise<string> {
+/**
+ * The quickstart's tokenizer on a model of width 32 with one layer each and windows of one second.
+ *
+ * @param config what its config.json has instead
+ */
+export async function makeModel(folder: string, seed = 1, config: object = {}): Promise<string> {
   cpSync(quickstart, folder, { recursive: true });
   editJson(join(folder, 'config.json'), {
     d_model: 32,
@@ -34,6 +38,7 @@ export async function makeModel(folder: string, seed = 1): Promise<string> {
     max_source_positions: 50,
     max_target_positions: 32,
     max_length: 32,
+    ...config,
   });
   rmSync(join(folder, 'preprocessor_config.json'));
   const model = await Whisper.fromConfig(folder, { initialisation: 'fan_in', seed });
