@@ -1,5 +1,4 @@
-// Data sets in tar archives: Common Voice's shards and WebDataset; what archives may not have; cursors in bytes.
-import { writeFileSync } from 'node:fs';
+// Tar archives: their entries in every dialect, what they may not have; Common Voice's shards.
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openDataset } from '../../src/data/sources/index.js';
@@ -7,7 +6,7 @@ import { openLocalFile } from '../../src/files/random-access.js';
 import { type TarEntry, tarEntries } from '../../src/files/tar.js';
 import { type Entry, gnuLongName, patchHeader, tarFile } from './archives.js';
 import { folder } from './signal.js';
-import { checkCursors, clips, contents, read, texts, written } from './tables.js';
+import { checkCursors, clips, contents, read, written } from './tables.js';
 
 async function entriesOf(bytes: Uint8Array, from = 0): Promise<TarEntry[]> {
   const path = join(folder({ 'x.tar': bytes }), 'x.tar');
@@ -57,6 +56,32 @@ describe('a tar archive', () => {
     size[0] = 0x80;
     size[11] = 7;
     expect(await entriesOf(patchHeader(bytes, 0, 124, size.toString('latin1')))).toMatchObject([{ size: 7 }]);
+  });
+
+  it('takes the size of the attributes before that of the header, for the one entry', async () => {
+    const bytes = await tarFile([
+      ['a', 'content', { pax: { size: '7' } }],
+      ['b', 'x'],
+    ]);
+    // Behind the attributes' header and content.
+    expect(await entriesOf(patchHeader(bytes, 1024, 124, '00000000000'))).toMatchObject([
+      { name: 'a', size: 7 },
+      { name: 'b', size: 1 },
+    ]);
+  });
+
+  it('reads what other writers write: no prefix, contiguous files, sums of signed bytes', async () => {
+    const bytes = await tarFile([['a', 'x']]);
+    // GNU's old format has times where others have a prefix of the name.
+    const gnu = patchHeader(patchHeader(Buffer.from(bytes), 0, 257, 'ustar  \0'), 0, 345, '14000000000');
+    expect(await entriesOf(gnu)).toMatchObject([{ name: 'a' }]);
+    expect(await entriesOf(patchHeader(Buffer.from(bytes), 0, 156, '7'))).toMatchObject([{ name: 'a' }]);
+    const named = patchHeader(Buffer.from(bytes), 0, 0, 'ñ');
+    const sum = Number.parseInt(named.toString('latin1', 148, 154), 8);
+    named.write((sum - 256).toString(8).padStart(6, '0'), 148, 'latin1');
+    expect(await entriesOf(named)).toHaveLength(1);
+    named.write((sum - 255).toString(8).padStart(6, '0'), 148, 'latin1');
+    await expect(entriesOf(named)).rejects.toThrow('no entry begins at byte 0');
   });
 
   it.each<[string, Entry, RegExp]>([
@@ -157,119 +182,5 @@ describe('Common Voice in shards', () => {
     await expect(openDataset(root, { config: 'es', split: 'test' })).rejects.toThrow(
       'has no configuration "es"; it has: ca',
     );
-  });
-});
-
-describe('WebDataset', () => {
-  const shard = (part: readonly { path: string | null; bytes: Uint8Array | null; text: string | null }[]) =>
-    tarFile(
-      part.flatMap(({ path, bytes, text }): Entry[] => [
-        [`x/${path}`, bytes!],
-        [`x/${path!.replace('.mp3', '.txt')}`, `${text}\n`],
-      ]),
-    );
-
-  it('makes rows of files of one stem, from every cursor', async () => {
-    const rows = clips(6);
-    const root = folder({
-      'train-000000.tar': await shard(rows.slice(0, 4)),
-      'train-000001.tar': await shard(rows.slice(4)),
-      'val-000000.tar': await shard(clips(1, 9)),
-    });
-    const source = await openDataset(root, { split: 'train' });
-    expect(contents(await checkCursors(source))).toEqual(written(rows));
-    expect(await texts(await openDataset(root, { split: 'validation' }))).toEqual(['Text 9: ñ, 你好']);
-  });
-
-  it('takes texts and languages from JSON, and leaves other files alone', async () => {
-    const root = folder({
-      'x.tar': await tarFile([
-        ['README', 'about'],
-        ['._a.wav', 'macOS'],
-        ['a.wav', 'A'],
-        ['a.json', '{"sentence": "from json", "language": "es", "task": "translate", "before": "so"}'],
-        ['a.png', 'x'],
-        ['B.OPUS', 'B'],
-        ['B.json', '{"text": "no", "language": ""}'],
-        ['B.txt', ' from text\n'],
-      ]),
-    });
-    const rows = await read(await openDataset(join(root, 'x.tar')));
-    expect(rows.map(({ row }) => row)).toEqual([
-      {
-        id: 'x.tar:a.wav',
-        audio: { bytes: new Uint8Array(Buffer.from('A')) },
-        text: 'from json',
-        language: 'es',
-        task: 'translate',
-      },
-      { id: 'x.tar:B.opus', audio: { bytes: new Uint8Array(Buffer.from('B')) }, text: 'from text' },
-    ]);
-    const asked = { textColumn: 'sentence', promptColumn: 'before', audioColumn: 'wav' };
-    const [first] = await (await openDataset(join(root, 'x.tar'), asked)).rowsAt([rows[0]!.at]);
-    expect(first!.row).toMatchObject({ text: 'from json', previous: 'so' });
-  });
-
-  it.each<[string, Entry[], RegExp]>([
-    [
-      'no audio',
-      [
-        ['a.txt', 'x'],
-        ['a.json', '{}'],
-      ],
-      /x\.tar: a has no audio column "mp3" or .*; its columns are: txt, json/,
-    ],
-    ['no text', [['a.mp3', 'x']], /x\.tar: a has no text column "text" or /],
-    [
-      'no JSON',
-      [
-        ['a.mp3', 'x'],
-        ['a.json', '{'],
-      ],
-      /x\.tar: a\.json is no JSON object/,
-    ],
-    [
-      'JSON of another kind',
-      [
-        ['a.mp3', 'x'],
-        ['a.json', '[]'],
-      ],
-      /x\.tar: a\.json is no JSON object: it is no object/,
-    ],
-    [
-      'no UTF-8',
-      [
-        ['a.mp3', 'x'],
-        ['a.txt', Uint8Array.of(0xe9)],
-      ],
-      /x\.tar: a\.txt is not valid UTF-8 text/,
-    ],
-    [
-      'a file twice',
-      [
-        ['a.mp3', 'x'],
-        ['a.mp3', 'x'],
-      ],
-      /x\.tar: there are two files named a\.mp3/,
-    ],
-    ['nothing', [['README', 'x']], /x\.tar has no files that make up rows/],
-  ])('says so when there is %s', async (_, entries, message) => {
-    const root = folder({ 'x.tar': await tarFile(entries) });
-    await expect(openDataset(root)).rejects.toMatchObject({
-      code: 'ERR_DATA',
-      message: expect.stringMatching(message),
-    });
-  });
-
-  it('refuses cursors of another file', async () => {
-    const root = folder({ 'x.tar': await shard(clips(3)) });
-    const source = await openDataset(root);
-    const [, , last] = await read(source);
-    writeFileSync(join(root, 'x.tar'), await shard(clips(1)));
-    await expect(read(source, last!.at)).rejects.toThrow(/x\.tar: cannot go on reading: /);
-    await expect(source.rowsAt([last!.at])).rejects.toThrow(/x\.tar: cannot go on reading: /);
-    for (const cursor of [3, -512, 'x', null])
-      await expect(source.rowsAt([cursor])).rejects.toThrow('no place in an archive');
-    await expect(source.rowsAt([512])).rejects.toThrow('no entry begins at byte 512');
   });
 });

@@ -31,8 +31,8 @@ async function* groups(file: RandomAccessFile, from: number): AsyncGenerator<Gro
   let group: Group | undefined;
   for await (const entry of tarEntries(file, from)) {
     const named = stemOf(entry.name);
-    // Without a stem it is a file about the archive, as are those that macOS adds.
-    if (!named || nameOf(named.stem).startsWith('.')) continue;
+    // Without a stem, which has no dot, it is a file about the archive or one that macOS adds: `README`, `._0001.mp3`.
+    if (!named) continue;
     if (group && group.stem !== named.stem) {
       yield group;
       group = undefined;
@@ -139,27 +139,37 @@ export const webdataset: Format = {
   },
 };
 
-/** `{000..009}` as its numbers, `{a,b}` as its words: the paths that a pattern stands for, at most 100,000. */
+/** What a pattern may stand for at most: a digit too many would fill the memory. */
+const mostPaths = 100_000;
+
+/**
+ * The paths that a pattern stands for: `{000..009}` for its numbers, up or down, `{a,b}` for its words.
+ *
+ * @throws WhisperError ERR_INVALID_ARGUMENT for more than 100,000
+ */
 export function expandBraces(pattern: string): string[] {
   const [whole, before, inside, after] = /^(.*?)\{([^{}]*)\}(.*)$/s.exec(pattern) ?? [];
   if (whole === undefined) return [pattern];
   const range = /^(\d+)\.\.(\d+)$/.exec(inside!);
-  let words = inside!.split(',');
-  if (range) {
-    const [from, to] = [Number(range[1]), Number(range[2])];
-    const digits = range[1]!.length;
-    words = Array.from({ length: Math.min(100_000, Math.max(0, to - from + 1)) }, (_, i) =>
-      String(from + i).padStart(digits, '0'),
+  const [from, to] = [Number(range?.[1]), Number(range?.[2])];
+  const words = inside!.split(',');
+  const count = range ? Math.abs(to - from) + 1 : words.length;
+  const rest = expandBraces(after!);
+  if (count * rest.length > mostPaths) {
+    throw new WhisperError(
+      'ERR_INVALID_ARGUMENT',
+      `${pattern} stands for ${count * rest.length} files, of which at most ${mostPaths} can be read`,
     );
   }
-  const rest = expandBraces(after!);
-  return words.flatMap((word) => rest.map((tail) => `${before}${word}${tail}`)).slice(0, 100_000);
+  const number = (i: number) => String(to < from ? from - i : from + i).padStart(range![1]!.length, '0');
+  const all = range ? Array.from({ length: count }, (_, i) => number(i)) : words;
+  return all.flatMap((word) => rest.map((tail) => `${before}${word}${tail}`));
 }
 
 /**
  * The archives on this machine that a pattern with braces stands for; undefined when it is none.
  *
- * @throws WhisperError ERR_FILE naming the first that is missing
+ * @throws WhisperError ERR_FILE naming the first that is missing, ERR_INVALID_ARGUMENT as `expandBraces`
  */
 export async function shardPattern(pattern: string) {
   if (!/\{.*\}.*\.tar$/s.test(pattern)) return undefined;
