@@ -43,11 +43,12 @@ function checkForced(
   forced: readonly (readonly [number, number])[],
   { language, task }: DecodingOptions,
 ): void {
-  const tokens = [...forced].sort(([a], [b]) => a - b).map(([, id]) => id);
+  const pairs = [...forced].sort(([a], [b]) => a - b);
+  const tokens = pairs.map(([, id]) => id);
   const spoken = [...tokenizer.languages].find(([, id]) => tokens.includes(id))?.[0];
   const wanted = language === undefined ? undefined : languageCode(language);
   const prompt = tokenizer.promptTokens({ language: wanted, task: task as 'transcribe' }).slice(1);
-  const same = tokens.every((id, i) => id === prompt[i]) && forced.every(([at], i) => at === i + 1);
+  const same = tokens.every((id, i) => id === prompt[i]) && pairs.every(([at], i) => at === i + 1);
   if (same) return;
   const say = spoken === undefined ? 'language and task' : `language ${spoken}`;
   throw new WhisperError(
