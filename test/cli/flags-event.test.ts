@@ -142,16 +142,20 @@ describe('flags without effect', () => {
     ['--group_by_length', '--group_by_length true: rows are not put together by length: leave it out'],
     ['--generation_num_beams=5', '--generation_num_beams 5: beam search is not there: leave it out'],
     ['--neftune_noise_alpha=5', '--neftune_noise_alpha 5: it is not there: leave it out'],
-    ['--local_rank=3', '--local_rank 3: one process trains: leave it out'],
+    ['--local_rank=1', '--local_rank 1: one process trains: leave it out'],
+    ['--past_index=0', '--past_index 0: leave it out'],
     ['--label_names=a,b', '--label_names a,b: only labels is there'],
   ])('are refused where the result would be another: %s', (flag, message) => {
     expect(() => tell(flag)).toThrow(message);
   });
 
-  it.each(['--fsdp=', '--group_by_length=False', '--generation_num_beams=1', '--local_rank=-1'])(
-    'are taken where it would not: %s',
-    (flag) => expect(tell(flag)).toHaveLength(1),
-  );
+  it.each([
+    '--fsdp=',
+    '--group_by_length=False',
+    '--generation_num_beams=1',
+    '--local_rank=-1',
+    '--local_rank=0',
+  ])('are taken where it would not: %s', (flag) => expect(tell(flag)).toHaveLength(1));
 
   it('are not options that do something', () => {
     expect(Object.keys(acceptedOptions).filter((name) => /^(max_steps|seed|optim|fp16)$/.test(name))).toEqual(

@@ -227,6 +227,8 @@ describe('splits', () => {
       train: ['training-a.p'],
       test: ['eval/x.p'],
     });
+    // A file's name goes before those of its folders.
+    expect(find('train/my-test.p', 'train/x.p')).toEqual({ test: ['train/my-test.p'], train: ['train/x.p'] });
     expect(find('a.p', 'b.p')).toEqual({ train: ['a.p', 'b.p'] });
     // A word that only begins like a split's name is none.
     expect(find('trainer.p')).toEqual({ train: ['trainer.p'] });
@@ -284,6 +286,9 @@ describe('splits', () => {
     await expect(openDataset(root, { config: 'eu' })).rejects.toThrow(
       'has no configuration "eu"; it has: ca, all',
     );
+    const renamed = configs.map((line) => line.replace('config_name: ca', 'config_name: default'));
+    writeFileSync(join(root, 'README.md'), renamed.filter((line) => !line.includes('true')).join('\n'));
+    expect(await count({ split: 'train' })).toBe(3);
     writeFileSync(join(root, 'README.md'), '---\nconfigs:\n- config_name: [1\n---\n');
     await expect(openDataset(root)).rejects.toThrow(/README\.md: its header is no YAML/);
     writeFileSync(join(root, 'README.md'), '---\nconfigs:\n- data_files: x\n---\n');

@@ -66,7 +66,7 @@ describe('subtitles', () => {
         cue('02', '04', 'overlaps'),
         cue('05', '05', 'lasts no time'),
         cue('06', '07', '<i></i>'),
-        cue('06', '20', 'is long'),
+        cue('06', '16', 'is long'),
         cue('08', '09', 'b'),
         cue('03', '04', 'is late'),
         cue('08', '10', 'overlaps too'),
@@ -81,6 +81,9 @@ describe('subtitles', () => {
       { reason: 'last 10 s or longer', count: 1, line: 13 },
       { reason: 'begin before the one before them', count: 1, line: 19 },
     ]);
+    // Rounded times may overlap by a frame.
+    const frames = '00:01,000 --> 00:02,040\na\n\n00:02,000 --> 00:03,000\nb\n\n00:02,940 --> 00:04,000\nc';
+    expect(parse(frames).cues.map(({ text }) => text)).toEqual(['a', 'b']);
   });
 
   it.each<[string, string | Buffer, RegExp]>([
@@ -171,6 +174,7 @@ describe('long audio with subtitles', () => {
     const root = folder({
       'a.wav': audio,
       'a.srt': one,
+      'a.es.srt': srt([0, 1, 'uno']),
       'test/b.wav': audio,
       'test/b.vtt': `WEBVTT\n\n${one.replaceAll(',', '.')}`,
       'test/c.wav': audio,

@@ -29,6 +29,9 @@ describe('the era', () => {
     const passes = of(events, 'step').map(({ epoch }) => Math.floor(epoch));
     expect(passes.slice(0, 7)).toEqual([0, 0, 1, 1, 2, 2, 3]);
     expect(native.training).toMatchObject({ trainEncoderPositions: true, optimizer: 'adamw_hf' });
+    rmSync(outputDir, { recursive: true });
+    const frozen = await run({ ...options, trainEncoderPositions: false });
+    expect(frozen.native.training).toMatchObject({ trainEncoderPositions: false, optimizer: 'adamw_hf' });
   });
 
   it('resumes to the same weights', async () => {

@@ -24,6 +24,7 @@ describe('patience', () => {
   // As transformers' EarlyStoppingCallback: the best moves with improvements that are too small to count.
   it('needs more than the threshold', () => {
     expect(after([5, 4.6, 4.2, 3.5], false, 0.5)).toEqual([0, 1, 2, 0]);
+    expect(after([5, 4.5, 3.5], false, 0.5)).toEqual([0, 1, 0]);
   });
 });
 
@@ -176,6 +177,10 @@ describe('when', () => {
   it('waits before the first evaluation, and logs by the epoch or not at all', async () => {
     const delayed = await run({ ...options, maxSteps: 8, evalDelay: 5, setUp: losing([1]) });
     expect(of(delayed.events, 'evaluate').map(({ step }) => step)).toEqual([6, 8]);
+    rmSync(outputDir, { recursive: true });
+    // The delay counts passes, each of five updates.
+    const passes = await run({ evalStrategy: 'epoch', evalDelay: 2, evalOnStart: false, maxSteps: 16 });
+    expect(of(passes.events, 'evaluate').map(({ step }) => step)).toEqual([10, 15]);
     rmSync(outputDir, { recursive: true });
     const byEpoch = await run({ loggingStrategy: 'epoch', maxSteps: 11 });
     expect(of(byEpoch.events, 'log').map(({ step }) => step)).toEqual([5, 10]);

@@ -45,6 +45,9 @@ describe('schedules', () => {
     } as const;
     expect(learningRateAt(settings, 1, 10)).toBe(0.5);
     expect(learningRateAt({ ...settings, warmupSteps: 2 }, 1, 10)).toBe(1);
+    // One is a number of updates, and below it a share of them.
+    expect(learningRateAt({ ...settings, warmupSteps: 1 }, 1, 10)).toBe(2);
+    expect(learningRateAt({ ...settings, warmupSteps: 0.4 }, 1, 10)).toBe(0.5);
   });
 });
 

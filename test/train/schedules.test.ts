@@ -205,5 +205,11 @@ describe('reduce_lr_on_plateau', () => {
     for (const [i, rate] of follow([1, 1.4, 2, 2.2, 3], true, kwargs).entries()) {
       expect(rate).toBeCloseTo([2, 0.2, 0.2, 0.02, 0.02][i]!, 12);
     }
+    // What the metric says of itself gives way to the mode.
+    expect(follow([1, 2, 3], false, { patience: 0, mode: 'max' })).toEqual([2, 2, 2]);
+  });
+
+  it('stays where it would fall by next to nothing', () => {
+    expect(follow([1, 2, 3], false, { patience: 0, factor: 0.5, eps: 0.6 })).toEqual([2, 1, 1]);
   });
 });
