@@ -27,12 +27,13 @@ const parts = {
     runs: [
       {
         name: 'operations and model, by vitest',
-        command: ['npx', 'vitest', 'run', 'test/ops', 'test/model'],
+        // Each thread of a GPU is a fiber here: what takes a second on the CPU may take a minute.
+        command: ['npx', 'vitest', 'run', '--testTimeout=300000', 'test/ops', 'test/model'],
         env: vitestEnvironment,
       },
       {
         name: 'model, each step a graph',
-        command: ['npx', 'vitest', 'run', 'test/model/devices', 'test/model/decode'],
+        command: ['npx', 'vitest', 'run', '--testTimeout=300000', 'test/model/devices', 'test/model/decode'],
         env: { ...vitestEnvironment, WHISPER_TUNE_CUDA_GRAPHS: '1' },
       },
     ],

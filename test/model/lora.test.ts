@@ -131,7 +131,12 @@ describe('adapters', () => {
     await model.initialise('fan_in', 5);
     await model.initialiseAdapters(6);
     const plain = await small.inTraining({});
-    expect(await model.loss(small.batches[0]!)).toEqual(await plain.loss(small.batches[0]!));
+    const [adapted, original] = [await model.loss(small.batches[0]!), await plain.loss(small.batches[0]!)];
+    expect(adapted.tokens).toEqual(original.tokens);
+    // A GPU may add up a product that GELU is fused with in another order than one that an adapter is added to.
+    if (modelDevice === 'cpu') expect(adapted.sums).toEqual(original.sums);
+    else
+      expect(Math.max(...adapted.sums.map((x, i) => Math.abs(x / original.sums[i]! - 1)))).toBeLessThan(1e-6);
     const a = (await model.read('model.encoder.layers.0.fc2.lora_A.weight', 'value')).data;
     expect(Math.max(...a.map(Math.abs))).toBeLessThanOrEqual(Math.fround(1 / Math.sqrt(100)));
     // A uniform distribution's standard deviation is its bound by √3.
