@@ -133,7 +133,10 @@ export function scheduleFactor(
     case 'WarmupLR':
       return deepspeedWarmup(place, kwargs) ?? 1;
     case 'WarmupDecayLR':
-      return deepspeedWarmup(place, kwargs) ?? Math.max(0, (total - update) / Math.max(1, total - warmup));
+      return (
+        deepspeedWarmup(place, kwargs) ??
+        Math.max(0, (total - update) / Math.max(1, total - deepspeedSteps(warmup)))
+      );
     default:
       return update < warmup ? update / Math.max(1, warmup) : decayed(schedule, place, kwargs as Numbers);
   }
@@ -207,9 +210,14 @@ function warmupStableDecay({ update, warmup, total }: Place, kwargs: ScheduleKwa
   return above(least, CURVES[down]!((update - decayAt) / Math.max(1, decay), cycles));
 }
 
+/** Updates of DeepSpeed's warm-up: two at least, or the logarithm of one would be divided by. */
+function deepspeedSteps(warmup: number): number {
+  return Math.max(2, warmup);
+}
+
 /** By the logarithm of the update, or linearly, from a lowest rate; undefined behind it. */
 function deepspeedWarmup({ update, warmup, peak }: Place, kwargs: ScheduleKwargs): number | undefined {
-  const steps = Math.max(2, warmup);
+  const steps = deepspeedSteps(warmup);
   if (update >= steps) return undefined;
   const least = ((kwargs as Numbers).warmup_min_lr ?? 0) / peak;
   const rise = kwargs.warmup_type === 'linear' ? update / steps : Math.log(update + 1) / Math.log(steps);

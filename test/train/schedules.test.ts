@@ -137,6 +137,18 @@ describe('schedules with settings', () => {
     }
   });
 
+  it('warm up for two updates at least, as DeepSpeed does', () => {
+    for (const warmup of [0, 1, 2]) {
+      expect(rates('WarmupLR', warmup).slice(0, 3)).toEqual([0, 2, 2]);
+      expect(rates('WarmupDecayLR', warmup).slice(0, 5)).toEqual([0, 2, 2, 1.75, 1.5]);
+    }
+  });
+
+  it('are nothing of a rate of 0', () => {
+    const settings = { learningRate: 0, lrSchedulerKwargs: { min_lr: 0 }, warmupSteps: 0, warmupRatio: 0 };
+    expect(learningRateAt({ ...settings, lrSchedulerType: 'cosine_with_min_lr' }, 5, 10)).toBe(0);
+  });
+
   it('warm up by the logarithm, as DeepSpeed does', () => {
     const at = (type: Schedule, update: number, kwargs: ScheduleKwargs = {}) =>
       learningRateAt(
@@ -176,6 +188,11 @@ describe('schedules with settings', () => {
       'kw: warmup_type must be one of linear, cosine, 1-sqrt, log, got exp',
     ],
     ['cosine_with_min_lr', {}, 'kw: cosine_with_min_lr needs one of min_lr and min_lr_rate'],
+    [
+      'cosine_with_min_lr',
+      { min_lr: 0, min_lr_rate: 0 },
+      'kw: cosine_with_min_lr needs one of min_lr and min_lr_rate',
+    ],
     ['warmup_stable_decay', {}, 'kw: warmup_stable_decay needs num_decay_steps'],
   ] as const)('refuse for %s %j', (schedule, kwargs, message) => {
     expect(() => checkSchedule(schedule, kwargs, 'kw')).toThrow(message);
