@@ -165,7 +165,8 @@ export async function* tarEntries(file: RandomAccessFile, from = 0): AsyncGenera
         file,
         `the archive is cut off: the entry ${JSON.stringify(name)} has ${size} bytes, ${file.size - content} are there`,
       );
-    at = content + Math.ceil(size / block) * block;
+    // What fills the last block may be left out too.
+    at = Math.min(content + Math.ceil(size / block) * block, file.size);
     if (extended) {
       const bytes = await file.read(content, content + size);
       if (type === 'L') longName = text(bytes, 0, size);
@@ -176,7 +177,7 @@ export async function* tarEntries(file: RandomAccessFile, from = 0): AsyncGenera
     const sparse = [...attributes.keys()].some((key) => key.startsWith('GNU.sparse'));
     const fault = entryFault(name, sparse ? 'S' : type);
     if (fault) fail(file, fault);
-    if (type === '0' || type === '7') yield { name, at: start, content, size, next: Math.min(at, file.size) };
+    if (type === '0' || type === '7') yield { name, at: start, content, size, next: at };
     start = at;
     longName = undefined;
     attributes = new Map();

@@ -46,8 +46,11 @@ describe('a tar archive', () => {
     }
     const gnu = await gnuLongName('g'.repeat(300), 'four');
     expect((await entriesOf(gnu)).map(({ name }) => name)).toEqual(['g'.repeat(300)]);
-    // Without the empty blocks at the end.
+    // Without the empty blocks at the end, and without what fills the last block.
     expect(await entriesOf(bytes.subarray(0, -1024))).toEqual(found);
+    const unfilled = bytes.subarray(0, 515);
+    expect(await entriesOf(unfilled)).toEqual([{ ...found[0], next: 515 }]);
+    expect(await entriesOf(unfilled, 515)).toEqual([]);
   });
 
   it('reads sizes in bytes, as GNU tar writes large ones', async () => {
@@ -68,6 +71,9 @@ describe('a tar archive', () => {
       { name: 'a', size: 7 },
       { name: 'b', size: 1 },
     ]);
+    // Those of the whole archive name no file, which has the name that its own header says.
+    const whole = await tarFile([['a', 'x', { pax: { path: 'every' } }]]);
+    expect(await entriesOf(patchHeader(whole, 0, 156, 'g'))).toMatchObject([{ name: 'PaxHeader' }]);
   });
 
   it('reads what other writers write: no prefix, contiguous files, sums of signed bytes', async () => {
@@ -94,6 +100,8 @@ describe('a tar archive', () => {
     ['a device', ['a.mp3', '', { type: 'character-device' }], /"a\.mp3" is a device/],
     ['a pipe', ['a.mp3', '', { type: 'fifo' }], /"a\.mp3" is a pipe/],
     ['an absolute path', ['/etc/passwd', 'x'], /"\/etc\/passwd" has an absolute path/],
+    ['a drive', ['C:x', 'x'], /"C:x" has an absolute path/],
+    ['a zero byte', ['x', '', { pax: { path: 'a\0b' } }], /leaves the archive's folder/],
     ['a path upwards', ['x/../../y.mp3', 'x'], /"x\/\.\.\/\.\.\/y\.mp3" leaves the archive's folder/],
     ['a long path upwards', [`${'x/'.repeat(80)}../y`, 'x'], /leaves the archive's folder/],
   ])('refuses %s', async (_, entry, message) => {
