@@ -81,7 +81,8 @@ describe('files of arguments', () => {
     expect(() => withArgsFiles(['--args_file', '/nowhere/x.args'], 'none')).toThrow(
       'cannot read /nowhere/x.args: no such file or folder',
     );
-    expect(() => withArgsFiles(['--args_file'], 'none')).toThrow('--args_file needs a value');
+    for (const argv of [['--args_file'], ['--args_file='], ['--args_file', '--steps']])
+      expect(() => withArgsFiles(argv, 'none')).toThrow('--args_file needs a value');
     const path = file('open.args', '--steps="5');
     expect(() => withArgsFiles(['--args_file', path], 'none')).toThrow(`${path}: a quote has no end`);
     const { code, err } = await run('env', '--args_file', file('env.args', '--nothing'));

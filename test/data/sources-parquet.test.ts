@@ -289,6 +289,11 @@ describe('splits', () => {
     const renamed = configs.map((line) => line.replace('config_name: ca', 'config_name: default'));
     writeFileSync(join(root, 'README.md'), renamed.filter((line) => !line.includes('true')).join('\n'));
     expect(await count({ split: 'train' })).toBe(3);
+    const folders = configs.map((line) =>
+      line.replace('"x/**"', '"c.*"').replace('default:', 'data_dir: ./x/\n  default:'),
+    );
+    writeFileSync(join(root, 'README.md'), folders.join('\n'));
+    expect(await count({ split: 'train' })).toBe(1);
     writeFileSync(join(root, 'README.md'), '---\nconfigs:\n- config_name: [1\n---\n');
     await expect(openDataset(root)).rejects.toThrow(/README\.md: its header is no YAML/);
     writeFileSync(join(root, 'README.md'), '---\nconfigs:\n- data_files: x\n---\n');

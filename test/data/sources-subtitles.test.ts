@@ -50,6 +50,8 @@ describe('subtitles', () => {
       '',
       '01:00:03.000 --> 01:00:04.000',
       'Bye',
+      '',
+      'is said by nobody',
     ].join('\n');
     expect(said(text)).toEqual([
       [1, 2, 'Tom & Ana <3 now'],
@@ -117,6 +119,8 @@ describe('subtitles', () => {
       joinCues(cues, longest).map((clip) => clip.map(({ text }) => text).join(''));
     expect(joined(30)).toEqual(['012', '34']);
     expect(joined(10)).toEqual(['01', '2', '3', '4']);
+    // Clips are shorter than the longest.
+    expect(joined(9)).toEqual(['0', '12', '3', '4']);
     expect(joined(5)).toEqual(['0', '1', '2', '3', '4']);
   });
 });
@@ -175,6 +179,7 @@ describe('long audio with subtitles', () => {
       'a.wav': audio,
       'a.srt': one,
       'a.es.srt': srt([0, 1, 'uno']),
+      'z.wav': audio,
       'test/b.wav': audio,
       'test/b.vtt': `WEBVTT\n\n${one.replaceAll(',', '.')}`,
       'test/c.wav': audio,

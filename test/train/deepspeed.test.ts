@@ -87,8 +87,8 @@ describe('ds_config.json', () => {
   });
 
   it('says numbers itself', async () => {
-    const { options } = await apply({
-      fp16: { enabled: true, loss_scale: 1024 },
+    const { options, notices } = await apply({
+      fp16: { enabled: true, loss_scale: 1024, min_loss_scale: 4096 },
       gradient_accumulation_steps: 4,
       train_micro_batch_size_per_gpu: 16,
       train_batch_size: 64,
@@ -96,12 +96,15 @@ describe('ds_config.json', () => {
       optimizer: { type: 'AdamW', params: { lr: 3e-5, betas: [0.8, 0.99], eps: 1e-7, weight_decay: 0 } },
       scheduler: {
         type: 'WarmupLR',
-        params: { warmup_type: 'linear', warmup_min_lr: 1e-6, warmup_num_steps: 9 },
+        // Only WarmupDecayLR ends.
+        params: { warmup_type: 'linear', warmup_min_lr: 1e-6, warmup_num_steps: 9, total_num_steps: 77 },
       },
+      zero_optimization: { offload_optimizer: { device: 'none' } },
     });
     expect(options).toMatchObject({
       fp16: true,
       initialLossScale: 1024,
+      minLossScale: 1024,
       lossScaleWindow: 2 ** 30,
       lossScaleHysteresis: 2 ** 30,
       gradientAccumulationSteps: 4,
@@ -114,6 +117,8 @@ describe('ds_config.json', () => {
       warmupSteps: 9,
       lrSchedulerKwargs: { warmup_min_lr: 1e-6, warmup_type: 'linear' },
     });
+    expect(options.maxSteps).not.toBe(77);
+    expect(notices).toEqual([]);
   });
 
   it.each([
