@@ -25,6 +25,7 @@ const shared = {
   max_duration_in_seconds: 3,
   // Every pass is in a fully random order, not one within a buffer.
   streaming: false,
+  prepared_data_dir: 'quickstart/prepared',
   per_device_eval_batch_size: 60,
   generation_max_length: 64,
   lr_scheduler_type: 'linear',

@@ -97,7 +97,8 @@ export async function settle({
   }
   checkParts(options);
   options.saveTotalLimit = checkpointsToKeep(options, given);
-  if (options.saveTotalLimit !== undefined && !given.has('save_total_limit')) {
+  const saves = options.doTrain && options.saveStrategy !== 'no';
+  if (saves && options.saveTotalLimit !== undefined && !given.has('save_total_limit')) {
     line(
       `keeping the last ${options.saveTotalLimit} checkpoints, the best among them: save_total_limit says how many`,
     );
