@@ -122,9 +122,15 @@ function checkOptions({
   }
 }
 
-/** The state at the start of the pass a state is in: to go on without leaving out what that pass has read already. */
-export function startOfPass(state: BatchesState): BatchesState {
-  return { ...state, shuffle: null, drops: empty };
+/**
+ * The state at the start of the pass a state is in: to go on without leaving out what that pass has read already. The data
+ * may be other data then, in another order.
+ */
+export function startOfPass(
+  { pass, ...was }: BatchesState,
+  { seed = was.seed, shuffleBuffer = was.shuffleBuffer }: Pick<BatchesOptions, 'seed' | 'shuffleBuffer'> = {},
+): BatchesState {
+  return { seed, shuffleBuffer, pass, shuffle: null, drops: empty };
 }
 
 const empty: DropReport = { rows: 0, kept: 0, dropped: {} };

@@ -1,5 +1,5 @@
 // The training data as a stream of micro-batches, and how many updates an epoch of it has.
-import { type BatchesState, type BatchStream, batches } from '../data/batches.js';
+import { type BatchesState, type BatchStream, batches, startOfPass } from '../data/batches.js';
 import type { Source } from '../data/dataset.js';
 import { type LabelOptions, labelsOf } from '../data/labels.js';
 import type { ModelConfig } from '../model/config.js';
@@ -46,16 +46,19 @@ export function runData(
  * @param state goes on where a checkpoint was written
  */
 export function trainingBatches(data: TrainingData, state?: BatchesState): BatchStream {
-  const { streaming, shuffleBufferSize, shuffleBufferMemory } = data.options;
+  const { streaming, shuffleBufferSize, shuffleBufferMemory, ignoreDataSkip } = data.options;
   const augmentation = augmentationOf(data.options);
-  return batches({
+  const options = {
     ...batchesOptions(data),
     ...(augmentation && { augmentation }),
     // A prepared source permutes all its rows itself.
     ...(streaming
       ? { shuffleBuffer: shuffleBufferSize, shuffleBytes: parseBytes(shuffleBufferMemory) }
-      : { shuffleSource: true }),
-    ...(state && { state }),
+      : { shuffleBuffer: 1, shuffleSource: true }),
+  };
+  return batches({
+    ...options,
+    ...(state && { state: ignoreDataSkip ? startOfPass(state, options) : state }),
   });
 }
 

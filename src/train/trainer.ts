@@ -131,7 +131,7 @@ export class Trainer {
         message: `the best checkpoint, ${lostBest}, is not there: the best is looked for anew`,
       };
     }
-    const stream = trainingBatches(this.#data, options.ignoreDataSkip ? undefined : saved?.data);
+    const stream = trainingBatches(this.#data, saved?.data);
     try {
       stream.begin();
       this.#position = stream.mark();

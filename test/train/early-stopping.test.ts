@@ -206,4 +206,12 @@ describe('checkpoints', () => {
     const again = await run({ saveStrategy: 'no', maxSteps: 6, ignoreDataSkip: true });
     expect(data(again.native)).toEqual(data(first.native));
   });
+
+  it('may be gone on from at the start of a later pass, with another buffer', async () => {
+    const first = await run({ saveStrategy: 'steps', saveSteps: 7, maxSteps: 7, shuffleBufferSize: 4 });
+    const pass = Math.floor((first.events.at(-1) as { epoch: number }).epoch);
+    expect(pass).toBeGreaterThan(0);
+    const again = await run({ saveStrategy: 'no', maxSteps: 8, ignoreDataSkip: true, shuffleBufferSize: 5 });
+    expect((again.events.at(-1) as { epoch: number }).epoch).toBeGreaterThan(pass);
+  });
 });

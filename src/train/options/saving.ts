@@ -24,5 +24,8 @@ export const savingOptions = {
     'checkpoint to go on from: true for the last one, a folder, or owner/name for the last-checkpoint of a model on the Hub',
     undefined,
   ),
-  ignore_data_skip: boolean('resume with the data from its start, not where the checkpoint was', false),
+  ignore_data_skip: boolean(
+    'resume at the start of the pass over the data, not where the checkpoint was in it',
+    false,
+  ),
 };
